@@ -1,0 +1,152 @@
+package netfilter
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/fwc-dev/fwc/ruleset"
+)
+
+// CaptureRaw returns what Capture reads as the programs print it: with
+// counters of chains, time stamps and handles.
+func CaptureRaw(ctx context.Context, scope Scope) ([]ruleset.Dump, error) {
+	nl, err := dial()
+	if err != nil {
+		return nil, err
+	}
+	defer nl.Close()
+	for range dumpTries {
+		dumps, err := captureOnce(ctx, nl, scope)
+		if !errors.Is(err, errInterrupted) {
+			return dumps, err
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+	}
+	return nil, ErrChanging
+}
+
+// captureOnce returns errInterrupted if the generation moved meanwhile.
+func captureOnce(ctx context.Context, nl *conn, scope Scope) ([]ruleset.Dump, error) {
+	before, err := nl.generation()
+	if err != nil && !absent(err) {
+		return nil, err
+	}
+	tables, err := nl.tables()
+	if err != nil {
+		return nil, err
+	}
+	jobs, err := plan(ctx, tables)
+	if err != nil {
+		return nil, err
+	}
+	// All start here, since only this thread is in the namespace, and run
+	// side by side.
+	for i := range jobs {
+		if err = jobs[i].start(ctx); err != nil {
+			jobs = jobs[:i]
+			break
+		}
+	}
+	var dumps []ruleset.Dump
+	for i := range jobs {
+		d, werr := jobs[i].finish(ctx)
+		if werr != nil && err == nil {
+			err = werr
+		}
+		dumps = join(dumps, d)
+	}
+	after, gerr := nl.generation()
+	if gerr == nil && after != before {
+		return nil, errInterrupted
+	}
+	if err != nil {
+		return nil, err
+	}
+	d, err := readSysctls(scope.Sysctls)
+	if err != nil {
+		return nil, err
+	}
+	return join(dumps, d), nil
+}
+
+// join appends a dump that has text, to the earlier one of its kind if any.
+func join(dumps []ruleset.Dump, d ruleset.Dump) []ruleset.Dump {
+	if len(d.Text) == 0 {
+		return dumps
+	}
+	for i := range dumps {
+		if dumps[i].Kind == d.Kind && dumps[i].Backend == d.Backend {
+			dumps[i].Text = append(dumps[i].Text, d.Text...)
+			return dumps
+		}
+	}
+	return append(dumps, d)
+}
+
+// job is one run of a program that prints a dump.
+type job struct {
+	kind    ruleset.Kind
+	backend ruleset.Backend
+	path    string
+	args    []string
+	p       *process
+}
+
+func (j *job) start(ctx context.Context) (err error) {
+	j.p, err = start(ctx, nil, j.path, j.args...)
+	return err
+}
+
+func (j *job) finish(ctx context.Context) (ruleset.Dump, error) {
+	if err := j.p.wait(ctx); err != nil {
+		return ruleset.Dump{}, err
+	}
+	text := j.p.stdout.Bytes()
+	if err := j.check(text, j.p.stderr.Bytes()); err != nil {
+		return ruleset.Dump{}, err
+	}
+	return ruleset.Dump{Kind: j.kind, Backend: j.backend, Text: text}, nil
+}
+
+// check refuses a dump that is cut or that its program calls incomplete. An
+// exit status is not enough: iptables-nft-save says on either stream that it
+// left something out, and exits 0.
+func (j *job) check(stdout, stderr []byte) error {
+	for _, line := range bytes.Split(stderr, []byte("\n")) {
+		line = bytes.TrimSpace(line)
+		switch {
+		case len(line) == 0:
+		// Capture reads the other backend itself.
+		case bytes.Contains(line, []byte("-legacy tables present, use ")):
+		default:
+			return &ToolError{Tool: j.p.tool, Args: j.args, Status: "incomplete dump", Stderr: string(line)}
+		}
+	}
+	if j.kind.Family() == "" {
+		return nil
+	}
+	last := []byte(nil)
+	for line := range bytes.Lines(stdout) {
+		line = bytes.TrimSpace(line)
+		if bytes.HasPrefix(line, []byte("#")) && bytes.Contains(line, []byte("incompatible")) {
+			return &ToolError{Tool: j.p.tool, Args: j.args, Status: "incomplete dump",
+				Stderr: string(bytes.TrimLeft(line, "# "))}
+		}
+		if len(line) > 0 {
+			last = line
+		}
+	}
+	// The ebtables and arptables saves print no COMMIT; those of the nft
+	// backend end in a comment.
+	whole := len(last) == 0 || bytes.Equal(last, []byte("COMMIT")) || bytes.HasPrefix(last, []byte("# Completed on"))
+	if j.kind == ruleset.IPTables || j.kind == ruleset.IP6Tables || j.backend == ruleset.NFT {
+		if !whole {
+			return &ToolError{Tool: j.p.tool, Args: j.args, Status: fmt.Sprintf("dump is cut after %q", last)}
+		}
+	}
+	return nil
+}

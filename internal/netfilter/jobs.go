@@ -1,0 +1,134 @@
+package netfilter
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/fwc-dev/fwc/ruleset"
+)
+
+// plan returns the runs that print everything the kernel holds.
+func plan(ctx context.Context, tables []table) ([]job, error) {
+	var jobs []job
+	wantNative := false
+	for _, kind := range ruleset.Kinds[:4] {
+		f := kind.Family()
+		var own []string
+		others := false // tables that a save of the whole family would garble
+		for _, t := range tables {
+			switch {
+			case t.family != f:
+			case t.owner == mixedOwn:
+				return nil, &MixedError{Family: string(f), Table: t.name, What: t.what}
+			case t.owner == xtables:
+				own = append(own, t.name)
+			case builtins[f][t.name] != nil:
+				others = true
+			}
+		}
+		if len(own) == 0 {
+			continue
+		}
+		path, err := xtool(ctx, kind, ruleset.NFT, "-save")
+		if err != nil {
+			return nil, err
+		}
+		if !others {
+			jobs = append(jobs, job{kind: kind, backend: ruleset.NFT, path: path})
+			continue
+		}
+		for _, name := range own {
+			jobs = append(jobs, job{kind: kind, backend: ruleset.NFT, path: path, args: []string{"-t", name}})
+		}
+	}
+	for _, t := range tables {
+		wantNative = wantNative || t.owner == native
+	}
+	if wantNative {
+		path, err := lookup("nft")
+		if err != nil {
+			return nil, err
+		}
+		jobs = append(jobs, job{kind: ruleset.NFTables, backend: ruleset.NFT, path: path,
+			args: []string{"-j", "list", "ruleset"}})
+	}
+	legacy, err := planLegacy(ctx)
+	if err != nil {
+		return nil, err
+	}
+	jobs = append(jobs, legacy...)
+	path, err := lookup("ipset")
+	switch {
+	case err == nil:
+		jobs = append(jobs, job{kind: ruleset.IPSet, path: path, args: []string{"save"}})
+	case !isNoTool(err):
+		return nil, err
+	}
+	return jobs, nil
+}
+
+// legacyNames are where the kernel lists the legacy tables in being; a save
+// of another table would create it.
+var legacyNames = map[ruleset.Kind]string{
+	ruleset.IPTables:  "ip_tables_names",
+	ruleset.IP6Tables: "ip6_tables_names",
+	ruleset.ARPTables: "arp_tables_names",
+}
+
+// legacyTables lists the legacy tables of a kind that the namespace has,
+// sorted.
+func legacyTables(kind ruleset.Kind) ([]string, error) {
+	name, ok := legacyNames[kind]
+	if !ok {
+		return nil, nil
+	}
+	// Not /proc/net: that is the main thread's namespace.
+	text, err := os.ReadFile("/proc/thread-self/net/" + name)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.EINVAL) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	names := strings.Fields(string(text))
+	slices.Sort(names)
+	return names, nil
+}
+
+func planLegacy(ctx context.Context) ([]job, error) {
+	var jobs []job
+	for _, kind := range []ruleset.Kind{ruleset.IPTables, ruleset.IP6Tables, ruleset.ARPTables} {
+		names, err := legacyTables(kind)
+		if err != nil {
+			return nil, err
+		}
+		if len(names) == 0 {
+			continue
+		}
+		path, err := xtool(ctx, kind, ruleset.Legacy, "-save")
+		if err != nil {
+			return nil, err
+		}
+		// Without -t, iptables-legacy-save prints the tables that the same
+		// file lists.
+		jobs = append(jobs, job{kind: kind, backend: ruleset.Legacy, path: path})
+	}
+	return jobs, nil
+}
+
+// isEmptySave says whether a save printed nothing but comments.
+func isEmptySave(text []byte) bool {
+	for line := range bytes.Lines(text) {
+		if line = bytes.TrimSpace(line); len(line) > 0 && line[0] != '#' {
+			return false
+		}
+	}
+	return true
+}

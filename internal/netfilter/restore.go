@@ -1,0 +1,90 @@
+package netfilter
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/fwc-dev/fwc/ruleset"
+)
+
+// RestoreOptions say how Restore treats what is there.
+type RestoreOptions struct {
+	// NoFlush keeps the chains and rules that the dump does not name.
+	NoFlush bool
+	// Counters takes over the counters in the dump.
+	Counters bool
+	// Wait is how long to wait for the xtables lock of the legacy backend:
+	// rounded up to seconds, 0 waits for ever.
+	Wait time.Duration
+}
+
+// Restore loads one dump over the present state, as the restore program of its
+// kind does: tables that the dump names are replaced, others stay. Native nft
+// tables are added to. It returns a *LoadError that names the line, or an
+// error that wraps ErrLocked.
+func Restore(ctx context.Context, d ruleset.Dump, opts RestoreOptions) error {
+	var path string
+	var args []string
+	var err error
+	switch d.Kind {
+	case ruleset.NFTables:
+		// nft -j -f takes text that is no JSON for its own language and may
+		// exit 0.
+		if !json.Valid(d.Text) {
+			return &LoadError{Dump: d.Name(), Tool: "nft", Msg: "not valid JSON"}
+		}
+		path, err = lookup("nft")
+		args = []string{"-j", "-f", "-"}
+	case ruleset.IPSet:
+		path, err = lookup("ipset")
+		args = []string{"restore"}
+	case ruleset.IPTables, ruleset.IP6Tables, ruleset.ARPTables, ruleset.EBTables:
+		path, err = xtool(ctx, d.Kind, d.Backend, "-restore")
+		args = restoreArgs(d, opts)
+	default:
+		return fmt.Errorf("restore of %s is not possible", d.Name())
+	}
+	if err != nil {
+		return err
+	}
+	_, _, err = run(ctx, d.Text, path, args...)
+	return explain(d, err)
+}
+
+func restoreArgs(d ruleset.Dump, opts RestoreOptions) []string {
+	var args []string
+	if opts.NoFlush {
+		args = append(args, "--noflush")
+	}
+	if d.Kind == ruleset.EBTables || d.Kind == ruleset.ARPTables {
+		return args // neither locks nor takes counters by option
+	}
+	if opts.Counters {
+		args = append(args, "--counters")
+	}
+	if opts.Wait <= 0 {
+		return append(args, "-w")
+	}
+	return append(args, "-w", strconv.Itoa(int(math.Ceil(opts.Wait.Seconds()))))
+}
+
+// explain turns a failure of a restore program into a LoadError.
+func explain(d ruleset.Dump, err error) error {
+	var te *ToolError
+	if !errors.As(err, &te) {
+		return err
+	}
+	le := &LoadError{Dump: d.Name(), Tool: te.Tool, Err: te}
+	le.Msg, le.Line = message(te)
+	if bytes.Contains([]byte(te.Stderr), []byte("holding the xtables lock")) {
+		le.Err = fmt.Errorf("%w: %w", ErrLocked, te)
+	}
+	le.Line, le.Text = culprit(d, le.Msg, le.Line)
+	return le
+}
