@@ -1,0 +1,137 @@
+package verify
+
+import (
+	"errors"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fwc-dev/fwc/artifact"
+)
+
+// DefaultTrust is where hosts keep the keys they trust.
+const DefaultTrust = "/etc/fwc/trusted.d"
+
+const (
+	keySuffix   = ".pub"
+	maxKeySize  = 16 << 10
+	maxKeyFiles = 256
+)
+
+// Trust is whom a host believes. The zero Trust believes nobody.
+type Trust struct {
+	Keys []Key
+	// InsecureUnsigned accepts an artifact whoever signed it, or nobody did.
+	// Its contents are still held to their digests, and its policy applies.
+	InsecureUnsigned bool
+}
+
+// Key is a trusted key with the name it goes by: its file's without ".pub".
+type Key struct {
+	Name   string
+	Public artifact.PublicKey
+}
+
+// LoadTrust reads a trust root: a directory, of which every file *.pub counts
+// and nothing else does, or one file. Each must be a regular file or directory
+// and no symlink, owned by root or the effective user, and writable by its
+// owner alone. A *.pub file that cannot be used is an error, never passed over:
+// a rotation that went wrong must show. So is a root without a key.
+//
+// Errors are of kind ErrTrustRoot.
+func LoadTrust(path string) (Trust, error) {
+	f, info, err := openOwned(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Trust{}, errorf(ErrTrustRoot, "%s does not exist", path).
+			hint("sudo install -Dm 644 NAME.pub %s", filepath.Join(path, "NAME.pub"))
+	}
+	if err != nil {
+		return Trust{}, trustError(err)
+	}
+	defer f.Close()
+	if !info.IsDir() {
+		k, err := loadKey(path)
+		if err != nil {
+			return Trust{}, err
+		}
+		return Trust{Keys: []Key{k}}, nil
+	}
+	names, err := f.Readdirnames(-1)
+	if err != nil {
+		return Trust{}, trustError(err)
+	}
+	slices.Sort(names)
+	var t Trust
+	for _, name := range names {
+		if !strings.HasSuffix(name, keySuffix) {
+			continue
+		}
+		if len(t.Keys) == maxKeyFiles {
+			return Trust{}, errorf(ErrTrustRoot, "%s holds more than %d keys", path, maxKeyFiles)
+		}
+		k, err := loadKey(filepath.Join(path, name))
+		if err != nil {
+			return Trust{}, err
+		}
+		t.Keys = append(t.Keys, k)
+	}
+	if len(t.Keys) == 0 {
+		return Trust{}, errorf(ErrTrustRoot, "%s holds no file *%s", path, keySuffix).
+			hint("sudo install -m 644 NAME.pub %s", filepath.Join(path, "NAME.pub"))
+	}
+	return t, nil
+}
+
+func loadKey(path string) (Key, error) {
+	text, err := readOwned(path, maxKeySize)
+	if err != nil {
+		return Key{}, trustError(err)
+	}
+	public, err := artifact.ParsePublicKey(text)
+	if err != nil {
+		return Key{}, errorf(ErrTrustRoot, "%s: %v", path, err)
+	}
+	return Key{Name: strings.TrimSuffix(filepath.Base(path), keySuffix), Public: public}, nil
+}
+
+func trustError(err error) error {
+	return errorf(ErrTrustRoot, "%v", err).
+		hint("keys must be plain files that root owns and only root can write: sudo chown root:root, sudo chmod 644")
+}
+
+// Name returns the names under which the trust root holds a key, joined by
+// commas, or "".
+func (t Trust) Name(k artifact.PublicKey) string {
+	var names []string
+	for _, c := range t.Keys {
+		if c.Public.Equal(k) {
+			names = append(names, c.Name)
+		}
+	}
+	return strings.Join(names, ",")
+}
+
+// open returns the artifact if enough keys that are valid now signed it.
+func (t Trust) open(data []byte, p Policy, now time.Time) (*artifact.Artifact, error) {
+	if t.InsecureUnsigned {
+		a, _, err := artifact.Inspect(data)
+		return a, err
+	}
+	var valid []artifact.PublicKey
+	var notes []string
+	for _, k := range t.Keys {
+		if note := p.Keys[k.Name].note(now); note != "" && !p.Boot {
+			notes = append(notes, "key "+k.Name+" "+note)
+			continue
+		}
+		valid = append(valid, k.Public)
+	}
+	a, err := artifact.Open(data, valid, p.Threshold)
+	var e *artifact.Error
+	if errors.As(err, &e) && len(notes) > 0 && (e.Kind == artifact.ErrUntrusted || e.Kind == artifact.ErrTrust) {
+		return nil, &artifact.Error{Kind: e.Kind, Msg: e.Msg + "; " + strings.Join(notes, "; ")}
+	}
+	return a, err
+}
