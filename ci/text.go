@@ -1,0 +1,148 @@
+package ci
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/fwc-dev/fwc/internal/termsafe"
+)
+
+// TextOptions say how Text writes.
+type TextOptions struct {
+	// Color asks for SGR escape sequences.
+	Color bool
+	// Members is how many members of a batch are named; 0 is 24.
+	Members int
+}
+
+// SGR parameters, see ECMA-48.
+const (
+	bold   = "1"
+	faint  = "2"
+	red    = "31"
+	green  = "32"
+	yellow = "33"
+	cyan   = "36"
+)
+
+var colors = map[mark]string{
+	heading: bold, unchanged: faint, skipped: faint,
+	added: green, removed: red, changedOld: yellow, changedNew: yellow, moved: cyan,
+}
+
+// Text writes the report for a terminal. The counts are the first line and,
+// where there is anything between, the last. Rules stand with their old and
+// new position, marked "+" added, "-" removed, "~" changed (the old rule, then
+// the new one) and ">" moved, among their unchanged neighbours.
+func (r *Report) Text(out io.Writer, opt TextOptions) error {
+	if opt.Members <= 0 {
+		opt.Members = 24
+	}
+	t := textWriter{Writer: bufio.NewWriter(out), color: opt.Color}
+	fmt.Fprintf(t, "%s → %s: %s\n", t.paint(bold, termsafe.String(r.Old.describe())), t.paint(bold, termsafe.String(r.New.describe())), r.Headline())
+	for _, n := range r.Notes {
+		fmt.Fprintf(t, "note: %s\n", n)
+	}
+	sections := r.sections(opt.Members)
+	for i := range sections {
+		t.section(&sections[i])
+	}
+	if len(sections) > 0 {
+		fmt.Fprintf(t, "\n%s\n", r.Headline())
+	}
+	return t.Flush()
+}
+
+// describe is a side's name, with the serial of an artifact.
+func (h Head) describe() string {
+	if h.Digest == "" {
+		return h.Name
+	}
+	return fmt.Sprintf("%s (serial %d)", h.Name, h.Serial)
+}
+
+type textWriter struct {
+	*bufio.Writer
+	color bool
+}
+
+func (t textWriter) paint(sgr, text string) string {
+	if !t.color || text == "" {
+		return text
+	}
+	return "\x1b[" + sgr + "m" + text + "\x1b[0m"
+}
+
+func (t textWriter) section(s *section) {
+	title := t.paint(bold, termsafe.String(s.name))
+	if s.kind != "" {
+		title += "  " + t.paint(faint, termsafe.String(s.kind))
+	}
+	fmt.Fprintf(t, "\n%s  %s\n", title, s.counts)
+	width := s.digits()
+	for _, l := range s.lines {
+		fmt.Fprintln(t, strings.TrimRight(t.line(l, width), " "))
+	}
+}
+
+// String is "+2 -1 >1 ~3", of the kinds that there are.
+func (c Counts) String() string {
+	var parts []string
+	for _, k := range []struct {
+		mark string
+		n    int
+	}{{"+", c.Added}, {"-", c.Removed}, {">", c.Moved}, {"~", c.Changed}} {
+		if k.n > 0 {
+			parts = append(parts, k.mark+grouped(k.n))
+		}
+	}
+	return strings.Join(parts, " ")
+}
+
+// digits is the width of the widest position, 0 where there are none.
+func (s *section) digits() int {
+	most := 0
+	for _, l := range s.lines {
+		most = max(most, l.old, l.new)
+	}
+	if most == 0 {
+		return 0
+	}
+	return len(fmt.Sprint(most))
+}
+
+func (t textWriter) line(l line, width int) string {
+	text := termsafe.String(l.text)
+	sign := string(l.mark)
+	switch l.mark {
+	case heading:
+		return "  " + t.paint(bold, text)
+	case changedOld:
+		sign = "~"
+	case skipped:
+		sign, text = " ", "⋮"
+	}
+	body := fmt.Sprintf("%s %s%s", sign, positions(l, width), text)
+	body = "    " + t.paint(colors[l.mark], body)
+	if l.source != "" {
+		body += "  " + t.paint(faint, "# "+termsafe.String(l.source))
+	}
+	return body
+}
+
+// positions are the columns of the old and the new position, each of the
+// width.
+func positions(l line, width int) string {
+	if width == 0 || l.mark != skipped && l.old+l.new == 0 {
+		return ""
+	}
+	number := func(n int) string {
+		if n == 0 {
+			return strings.Repeat(" ", width)
+		}
+		return fmt.Sprintf("%*d", width, n)
+	}
+	return number(l.old) + " " + number(l.new) + "  "
+}
