@@ -47,3 +47,12 @@ func attr(b []byte, typ uint16, v []byte) []byte {
 	}
 	return b
 }
+
+// item appends a typed value to b in the form that canonical data has here: as
+// an attribute, but with a length of 32 bits, since an anonymous set within a
+// rule may be longer than an attribute can.
+func item(b []byte, typ uint16, v []byte) []byte {
+	b = binary.NativeEndian.AppendUint16(b, typ)
+	b = binary.NativeEndian.AppendUint32(b, uint32(len(v)))
+	return append(b, v...)
+}

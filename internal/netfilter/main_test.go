@@ -23,10 +23,11 @@ func inside(t *testing.T, fn func()) {
 // end the test, since it runs on a goroutine that is not the test's.
 func sh(t *testing.T, script string) string {
 	t.Helper()
-	cmd := exec.Command("sh", "-e", "-c", script)
+	cmd := exec.Command("sh", "-e")
+	cmd.Stdin = strings.NewReader(script)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		t.Errorf("%s: %v\n%s", script, err, out)
+		t.Errorf("%.200s: %v\n%s", script, err, out)
 	}
 	return string(out)
 }

@@ -59,7 +59,7 @@ var ipBuiltins = map[string]map[string]baseChain{
 	"nat": {"PREROUTING": {"nat", 0, -100}, "INPUT": {"nat", 1, 100}, "OUTPUT": {"nat", 3, -100},
 		"POSTROUTING": {"nat", 4, 100}},
 	"filter":   {"INPUT": {"filter", 1, 0}, "FORWARD": {"filter", 2, 0}, "OUTPUT": {"filter", 3, 0}},
-	"security": {"INPUT": {"filter", 1, 50}, "FORWARD": {"filter", 2, 50}, "OUTPUT": {"filter", 3, 50}},
+	"security": {"INPUT": {"filter", 1, 150}, "FORWARD": {"filter", 2, 150}, "OUTPUT": {"filter", 3, 150}},
 }
 
 // tables lists the tables of nf_tables, each with its owner, by family and

@@ -1,0 +1,134 @@
+package netfilter
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/fwc-dev/fwc/ruleset"
+	"github.com/fwc-dev/fwc/ruleset/ipset"
+)
+
+// State is what the kernel itself holds: the expressions of nf_tables rules
+// and the entries of legacy tables, in a form in which two states are equal
+// exactly when they treat packets alike and carry the same comments. Handles,
+// counters and what else changes at run time are left out. Get one with
+// Objects.
+type State struct {
+	tables []objTable
+	sets   []ruleset.Set
+}
+
+// objTable is one table of one backend.
+type objTable struct {
+	backend ruleset.Backend
+	family  ruleset.Family
+	name    string
+	def     []byte      // flags and user data
+	chains  []objChain  // by name
+	objects []objObject // by kind and name
+}
+
+// objChain is one chain.
+type objChain struct {
+	name  string
+	base  string // "type filter hook 1 priority 0", "" for a user chain
+	def   []byte // devices, flags, user data
+	pol   string // accept, drop; "" for a user chain
+	rules []objRule
+}
+
+// objRule is one rule: its expressions in order.
+type objRule struct {
+	exprs    []expr
+	userdata []byte
+}
+
+// expr is one nf_tables expression, or one part of a legacy entry.
+type expr struct {
+	name string // "payload", "match tcp", "target DNAT", "jump"
+	data []byte // everything of it that matters
+}
+
+// objObject is a named set, map, flowtable or stateful object.
+type objObject struct {
+	kind, name string
+	def        []byte
+	elems      []string // sorted
+}
+
+// Objects reads the kernel's own objects of both backends and the ipsets.
+// The picture is consistent: it is taken anew if the ruleset changes
+// meanwhile, and ErrChanging returned if that goes on.
+func Objects(ctx context.Context) (*State, error) {
+	nl, err := dial()
+	if err != nil {
+		return nil, err
+	}
+	defer nl.Close()
+	names := &setNames{nl: nl, known: map[uint16]string{}}
+	tables, err := nl.objects(ctx, names)
+	if err != nil {
+		return nil, err
+	}
+	legacy, err := legacyObjects(names)
+	if err != nil {
+		return nil, err
+	}
+	s := &State{}
+	for _, t := range append(tables, legacy...) {
+		if !idle(&t) {
+			s.tables = append(s.tables, t)
+		}
+	}
+	slices.SortFunc(s.tables, func(a, b objTable) int {
+		return cmp.Or(cmp.Compare(a.backend, b.backend), cmp.Compare(a.family, b.family), cmp.Compare(a.name, b.name))
+	})
+	if s.sets, err = objectSets(ctx); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// objectSets reads the ipsets.
+func objectSets(ctx context.Context) ([]ruleset.Set, error) {
+	path, err := lookup("ipset")
+	if isNoTool(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	out, _, err := run(ctx, nil, path, "save")
+	if err != nil {
+		return nil, err
+	}
+	sets, err := ipset.Parse("ipset save", out)
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(sets, func(a, b ruleset.Set) int { return strings.Compare(a.Name, b.Name) })
+	return sets, nil
+}
+
+// idle drops what an iptables program makes on the way and what does nothing:
+// built-in chains that accept and have no rules, then tables without content.
+// iptables-nft makes chains as it needs them, iptables-nft-restore all at once.
+func idle(t *objTable) bool {
+	own := builtins[t.family][t.name]
+	if own == nil || len(t.objects) > 0 {
+		return false
+	}
+	t.chains = slices.DeleteFunc(t.chains, func(c objChain) bool {
+		b, ok := own[c.name]
+		return ok && c.base == b.String() && c.pol == "accept" && len(c.rules) == 0
+	})
+	return len(t.chains) == 0
+}
+
+// String returns the words of nft for a base chain, with numbers.
+func (b baseChain) String() string {
+	return fmt.Sprintf("type %s hook %d priority %d", b.typ, b.hook, b.prio)
+}
