@@ -39,7 +39,7 @@ func captureOnce(ctx context.Context, nl *conn, scope Scope) ([]ruleset.Dump, er
 	if err != nil {
 		return nil, err
 	}
-	jobs, err := plan(ctx, tables)
+	jobs, err := plan(ctx, tables, scope.Counters)
 	if err != nil {
 		return nil, err
 	}

@@ -15,8 +15,12 @@ import (
 )
 
 // plan returns the runs that print everything the kernel holds.
-func plan(ctx context.Context, tables []table) ([]job, error) {
+func plan(ctx context.Context, tables []table, counters bool) ([]job, error) {
 	var jobs []job
+	var with []string
+	if counters {
+		with = []string{"-c"}
+	}
 	wantNative := false
 	for _, kind := range ruleset.Kinds[:4] {
 		f := kind.Family()
@@ -41,11 +45,12 @@ func plan(ctx context.Context, tables []table) ([]job, error) {
 			return nil, err
 		}
 		if !others {
-			jobs = append(jobs, job{kind: kind, backend: ruleset.NFT, path: path})
+			jobs = append(jobs, job{kind: kind, backend: ruleset.NFT, path: path, args: with})
 			continue
 		}
 		for _, name := range own {
-			jobs = append(jobs, job{kind: kind, backend: ruleset.NFT, path: path, args: []string{"-t", name}})
+			jobs = append(jobs, job{kind: kind, backend: ruleset.NFT, path: path,
+				args: append([]string{"-t", name}, with...)})
 		}
 	}
 	for _, t := range tables {
@@ -59,7 +64,7 @@ func plan(ctx context.Context, tables []table) ([]job, error) {
 		jobs = append(jobs, job{kind: ruleset.NFTables, backend: ruleset.NFT, path: path,
 			args: []string{"-j", "list", "ruleset"}})
 	}
-	legacy, err := planLegacy(ctx)
+	legacy, err := planLegacy(ctx, with)
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +107,7 @@ func legacyTables(kind ruleset.Kind) ([]string, error) {
 	return names, nil
 }
 
-func planLegacy(ctx context.Context) ([]job, error) {
+func planLegacy(ctx context.Context, with []string) ([]job, error) {
 	var jobs []job
 	for _, kind := range []ruleset.Kind{ruleset.IPTables, ruleset.IP6Tables, ruleset.ARPTables} {
 		names, err := legacyTables(kind)
@@ -118,7 +123,7 @@ func planLegacy(ctx context.Context) ([]job, error) {
 		}
 		// Without -t, iptables-legacy-save prints the tables that the same
 		// file lists.
-		jobs = append(jobs, job{kind: kind, backend: ruleset.Legacy, path: path})
+		jobs = append(jobs, job{kind: kind, backend: ruleset.Legacy, path: path, args: with})
 	}
 	return jobs, nil
 }

@@ -13,4 +13,7 @@ type Scope struct {
 	// net.ipv4.ip_forward or net.ipv4.conf.eth0/1.forwarding. A key that the
 	// namespace does not have is left out of the snapshot.
 	Sysctls []string
+	// Counters has CaptureRaw print the rules' counters, as iptables-save -c,
+	// arptables-save -c and ebtables-save -c do. A Snapshot has none.
+	Counters bool
 }
