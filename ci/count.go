@@ -66,7 +66,7 @@ func (r *Report) Headline() string {
 				fields = append(fields, name)
 			}
 		}
-		parts = append(parts, "other "+strings.Join(fields, ", "))
+		parts = append(parts, "artifact: "+strings.Join(fields, ", "))
 	}
 	return strings.Join(parts, "; ")
 }

@@ -96,10 +96,9 @@ func diffLine(l line, width int) string {
 		return "  " + positions(l, width) + "⋮"
 	case changedOld:
 		return "- " + positions(l, width) + text
+	case changed:
+		return "! " + text
 	case changedNew:
-		if l.old+l.new == 0 {
-			return "! " + text
-		}
 		return "+ " + positions(l, width) + text
 	case moved:
 		return "! " + positions(l, width) + text + "  # moved"

@@ -33,14 +33,16 @@ type line struct {
 
 type mark byte
 
-// The marks. A changed rule is two lines, changedOld and changedNew.
+// The marks. A change of short texts is one line, changed; one of rules is two,
+// changedOld and changedNew.
 const (
 	heading    mark = '@'
 	unchanged  mark = ' '
 	added      mark = '+'
 	removed    mark = '-'
 	changedOld mark = '<'
-	changedNew mark = '~'
+	changedNew mark = '='
+	changed    mark = '~'
 	moved      mark = '>'
 	skipped    mark = '.' // unchanged rules that are not shown
 )
@@ -54,7 +56,7 @@ func markOf(k ruleset.ChangeKind) mark {
 	case ruleset.Moved:
 		return moved
 	}
-	return changedNew
+	return changed
 }
 
 // sections returns the report's parts: the artifact, each table, the ipsets,
@@ -122,6 +124,8 @@ func (r *Report) artifactSection() section {
 		}
 		text := name
 		switch {
+		case f.Kind == ruleset.Changed && f.Field == FieldScript:
+			text = fmt.Sprintf("%s: %.12s… → %.12s…", name, f.Old, f.New)
 		case f.Kind == ruleset.Changed:
 			text = fmt.Sprintf("%s: %s → %s", name, f.Old, f.New)
 		case f.Old+f.New != "":
@@ -156,7 +160,11 @@ func (w *writer) group(items []Item, context *Context) {
 	if first.Chain != "" {
 		name = first.Chain
 	}
-	w.places = append(w.places, placeCount{name, counts})
+	if first.Subject == ruleset.SubjectSysctl {
+		w.places = []placeCount{{"", w.counts}} // one place for all of them
+	} else {
+		w.places = append(w.places, placeCount{name, counts})
+	}
 	switch {
 	case first.Subject == ruleset.SubjectTable || first.Subject == ruleset.SubjectFlags:
 		for i := range items {
@@ -210,10 +218,10 @@ func (w *writer) member(it *Item) {
 		w.lines = append(w.lines, line{mark: markOf(it.Kind), old: it.OldIndex, new: it.NewIndex, text: it.Old + mayBe(it.Kind != ruleset.Moved, it.New)})
 	case it.Kind == ruleset.Changed:
 		for i := range min(w.members, len(it.OldMembers)) {
-			w.lines = append(w.lines, line{mark: changedNew, text: it.OldMembers[i] + " → " + it.NewMembers[i]})
+			w.lines = append(w.lines, line{mark: changed, text: it.OldMembers[i] + " → " + it.NewMembers[i]})
 		}
 		if more := len(it.OldMembers) - w.members; more > 0 {
-			w.lines = append(w.lines, line{mark: changedNew, text: fmt.Sprintf("… and %s more changed", grouped(more))})
+			w.lines = append(w.lines, line{mark: changed, text: fmt.Sprintf("… and %s more changed", grouped(more))})
 		}
 	default:
 		w.batch(it)

@@ -29,7 +29,7 @@ const (
 
 var colors = map[mark]string{
 	heading: bold, unchanged: faint, skipped: faint,
-	added: green, removed: red, changedOld: yellow, changedNew: yellow, moved: cyan,
+	added: green, removed: red, changedOld: yellow, changedNew: yellow, changed: yellow, moved: cyan,
 }
 
 // Text writes the report for a terminal. The counts are the first line and,
@@ -83,7 +83,7 @@ func (t textWriter) section(s *section) {
 	fmt.Fprintf(t, "\n%s  %s\n", title, s.counts)
 	width := s.digits()
 	for _, l := range s.lines {
-		fmt.Fprintln(t, strings.TrimRight(t.line(l, width), " "))
+		fmt.Fprintln(t, t.line(l, width))
 	}
 }
 
@@ -114,17 +114,17 @@ func (s *section) digits() int {
 }
 
 func (t textWriter) line(l line, width int) string {
-	text := termsafe.String(l.text)
+	text := strings.TrimRight(termsafe.String(l.text), " ")
 	sign := string(l.mark)
 	switch l.mark {
 	case heading:
 		return "  " + t.paint(bold, text)
-	case changedOld:
+	case changedOld, changedNew:
 		sign = "~"
 	case skipped:
 		sign, text = " ", "⋮"
 	}
-	body := fmt.Sprintf("%s %s%s", sign, positions(l, width), text)
+	body := strings.TrimRight(fmt.Sprintf("%s %s%s", sign, positions(l, width), text), " ")
 	body = "    " + t.paint(colors[l.mark], body)
 	if l.source != "" {
 		body += "  " + t.paint(faint, "# "+termsafe.String(l.source))
