@@ -43,6 +43,7 @@ type Artifact struct {
 	// order of the file. Inspect leaves it empty.
 	Signers []PublicKey
 
+	data    []byte
 	payload []byte
 	members []Member
 	bundles []bundle
@@ -129,6 +130,9 @@ func (a *Artifact) Member(name string) ([]byte, bool) {
 	return nil, false
 }
 
+// Data returns the whole file, as it was read.
+func (a *Artifact) Data() []byte { return a.data }
+
 // Payload returns the signed bytes, an in-toto Statement v1.
 func (a *Artifact) Payload() []byte { return a.payload }
 
@@ -156,6 +160,7 @@ func MemberName(build int, name string) string {
 
 // file is a decoded container whose payload nobody has parsed yet.
 type file struct {
+	data    []byte
 	bundles []bundle
 	members []Member
 }
@@ -165,7 +170,7 @@ func decodeFile(data []byte) (*file, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := new(file)
+	f := &file{data: data}
 	for len(f.bundles) < len(all) && all[len(f.bundles)].Name == attestationName(len(f.bundles)) {
 		n := len(f.bundles)
 		if n == MaxSignatures {
@@ -220,6 +225,7 @@ func (f *file) artifact() (*Artifact, error) {
 	return &Artifact{
 		Manifest: &st.Predicate,
 		Digest:   hexDigest(payload),
+		data:     f.data,
 		payload:  payload,
 		members:  f.members,
 		bundles:  f.bundles,
