@@ -1,0 +1,187 @@
+package compiler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/fwc-dev/fwc/internal/netfilter"
+	"github.com/fwc-dev/fwc/internal/netns"
+	"github.com/fwc-dev/fwc/ruleset/dump"
+)
+
+// captureTime is what a build may take beyond the script's own time limit, to
+// make staging, capture and check. 100,000 rules take some seconds.
+const captureTime = 5 * time.Minute
+
+// Build runs the script in staging and returns what it made.
+//
+// It returns a *SourceError for a script that cannot be run, a
+// *NotPermittedError where the host refuses namespaces, a *netfilter.NoToolError
+// where iptables is missing, a *ScriptError, *TimeoutError or *CallError for
+// what goes wrong in the script, a *LossError for a ruleset that the tools do
+// not save as it is, and the context's error if it is cancelled. With a
+// *CallError, and with no other error, it returns a Result all the same, for
+// its lists of calls and notes; its Snapshot is nil.
+//
+// The program's main must call netns.Main first.
+func Build(ctx context.Context, opt Options) (*Result, error) {
+	if opt.Timeout <= 0 {
+		opt.Timeout = DefaultTimeout
+	}
+	if opt.MaxOutput <= 1 {
+		opt.MaxOutput = DefaultMaxOutput
+	}
+	if opt.Dir == "" {
+		var err error
+		if opt.Dir, err = os.Getwd(); err != nil {
+			return nil, fmt.Errorf("working directory: %w", err)
+		}
+	}
+	src, err := openSource(opt.Script, opt.Dir)
+	if err != nil {
+		return nil, err
+	}
+	stdout, stderr := newOutput(opt.Stdout, opt.MaxOutput), newOutput(opt.Stderr, opt.MaxOutput)
+	rep, left, err := converse(ctx, src, opt, stdout, stderr)
+	stdout.flush()
+	stderr.flush()
+	if err != nil {
+		return nil, err
+	}
+	b := &build{src: src, opt: opt, rep: rep, stderr: stderr, result: &Result{
+		Toolchain: rep.Toolchain, ScriptSHA256: src.sha256, Elapsed: rep.Elapsed,
+	}}
+	if left > 0 {
+		b.note("%d files beside the script were left out: more than %d files or %d MB", left, maxFiles, maxFileBytes>>20)
+	}
+	if err := b.judge(); err != nil {
+		var ce *CallError
+		if errors.As(err, &ce) {
+			return b.result, err
+		}
+		return nil, err
+	}
+	if b.result.Snapshot, err = dump.Snapshot(rep.Dumps); err != nil {
+		return nil, fmt.Errorf("read the dumps: %w", err)
+	}
+	b.openFamilies()
+	return b.result, nil
+}
+
+// environment is the whole environment of the script.
+func environment(extra []string) []string {
+	env := []string{"PATH=" + strings.Join(programDirs, ":"), "HOME=/root", "USER=root", "LOGNAME=root",
+		"SHELL=/bin/sh", "LANG=C", "LC_ALL=C", "TZ=UTC", "TERM=dumb", "BASH_ENV=" + lineFile}
+	for _, kv := range extra {
+		name, _, _ := strings.Cut(kv, "=")
+		env = slices.DeleteFunc(env, func(e string) bool { return strings.HasPrefix(e, name+"=") })
+		env = append(env, kv)
+	}
+	return env
+}
+
+// converse starts staging, gives it what it needs, and waits for its report.
+func converse(ctx context.Context, src *source, opt Options, stdout, stderr io.Writer) (*report, int, error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, 0, fmt.Errorf("socket pair: %w", err)
+	}
+	control, theirs := os.NewFile(uintptr(fds[0]), "control"), os.NewFile(uintptr(fds[1]), "control")
+	defer control.Close()
+	var pipes sync.WaitGroup
+	files := []*os.File{theirs}
+	closeFiles := func() {
+		for _, f := range files {
+			f.Close()
+		}
+	}
+	for _, w := range []io.Writer{stdout, stderr} {
+		r, pw, err := os.Pipe()
+		if err != nil {
+			closeFiles()
+			return nil, 0, err
+		}
+		files = append(files, pw)
+		pipes.Go(func() {
+			_, _ = io.Copy(w, r)
+			r.Close()
+		})
+	}
+	p, err := netns.Start(stageInit, netns.StartOptions{Privileged: opt.Privileged, Files: files})
+	closeFiles()
+	if err != nil {
+		pipes.Wait()
+		return nil, 0, refused(err)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, opt.Timeout+captureTime, &TimeoutError{Path: src.path, Limit: opt.Timeout + captureTime})
+	defer cancel()
+	// Killing the first process ends every other, and with them the streams
+	// that the rest of this function reads.
+	stop := context.AfterFunc(ctx, p.Kill)
+	defer stop()
+
+	dirs := src.projectDirs(opt.Dir)
+	c := config{
+		Path: src.path, Abs: src.abs, Interp: src.interp, Args: opt.Args, Env: environment(opt.Env),
+		Cwd: []string{opt.Dir, filepath.Dir(src.abs)}, Timeout: opt.Timeout, Ifaces: opt.Ifaces, Limits: defaultLimits,
+	}
+	if c.Interp == nil {
+		c.Interp = []string{"/bin/sh"}
+	}
+	left, sendErr := send(control, c, src, dirs)
+	var rep report
+	readErr := readJSON(control, frameReport, &rep)
+	p.Kill()
+	ps, _ := p.Wait()
+	pipes.Wait()
+	switch {
+	case readErr == nil:
+		return &rep, left, rep.failure()
+	case ctx.Err() != nil:
+		return nil, 0, context.Cause(ctx)
+	case sendErr != nil:
+		readErr = sendErr
+	}
+	return nil, 0, fmt.Errorf("staging ended without a report (%v): %w", ps, readErr)
+}
+
+func send(w io.Writer, c config, src *source, dirs []string) (left int, err error) {
+	if err := writeJSON(w, frameConfig, c); err != nil {
+		return 0, err
+	}
+	if left, err = src.pack(fileStream{w}, dirs); err != nil {
+		return left, err
+	}
+	return left, writeFrame(w, frameEnd, nil)
+}
+
+// failure is the error of staging itself.
+func (r *report) failure() error {
+	switch {
+	case r.Err == "":
+		return nil
+	case r.NoTool != "":
+		return &netfilter.NoToolError{Tool: r.NoTool}
+	case r.Refused:
+		return refused(fmt.Errorf("%w: %s", netns.ErrNotPermitted, r.Err))
+	}
+	return errors.New("staging: " + r.Err)
+}
+
+// refused gives a refusal its advice.
+func refused(err error) error {
+	if errors.Is(err, netns.ErrNotPermitted) {
+		return &NotPermittedError{Advice: netns.Advice(), Err: err}
+	}
+	return err
+}

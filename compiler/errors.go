@@ -1,0 +1,143 @@
+package compiler
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/fwc-dev/fwc/ruleset"
+)
+
+// SourceError says that the script cannot be run at all. Nothing was started.
+type SourceError struct {
+	Path string
+	Msg  string
+	Hint string // what to do about it, or ""
+	Err  error
+}
+
+// Error returns path: message.
+func (e *SourceError) Error() string { return e.Path + ": " + e.Msg }
+
+// Unwrap returns the cause.
+func (e *SourceError) Unwrap() error { return e.Err }
+
+// CallError is a firewall call that failed.
+type CallError struct {
+	Call
+}
+
+// Error returns file:line: command: the tool's own message.
+func (e *CallError) Error() string {
+	var b strings.Builder
+	if p := e.Pos.String(); p != "" {
+		b.WriteString(p + ": ")
+	}
+	b.WriteString(shorten(e.Call.String()) + ": ")
+	if m := e.Message(); m != "" {
+		b.WriteString(m)
+	} else {
+		fmt.Fprintf(&b, "exit status %d", e.Status)
+	}
+	return b.String()
+}
+
+// ScriptError says that the script ended with a status other than 0, or by a
+// signal.
+type ScriptError struct {
+	Path   string
+	Status int    // exit status, or 128 and the signal's number
+	Signal string // "killed", … or ""
+	// Last is the failing firewall call that ended it, as far as can be
+	// told, or nil.
+	Last *CallError
+	// Stderr is the last line that it wrote to standard error.
+	Stderr string
+}
+
+// Error says how the script ended and why.
+func (e *ScriptError) Error() string {
+	how := fmt.Sprintf("the script ended with exit status %d", e.Status)
+	if e.Signal != "" {
+		how = "the script was ended by a signal: " + e.Signal
+	}
+	if e.Last != nil {
+		return e.Last.Error() + ": " + how
+	}
+	if e.Stderr != "" {
+		return fmt.Sprintf("%s: %s: %s", e.Path, how, e.Stderr)
+	}
+	return e.Path + ": " + how
+}
+
+// Unwrap returns the failing call, if there is one.
+func (e *ScriptError) Unwrap() error {
+	if e.Last == nil {
+		return nil
+	}
+	return e.Last
+}
+
+// TimeoutError says that the script had not ended in time.
+type TimeoutError struct {
+	Path  string
+	Limit time.Duration
+	// Last is where the last firewall call that ended came from.
+	Last ruleset.Position
+}
+
+// Error names the limit and where the script was.
+func (e *TimeoutError) Error() string {
+	s := fmt.Sprintf("%s: the script did not end within %s", e.Path, e.Limit)
+	if p := e.Last.String(); p != "" {
+		s += ", its last firewall call was at " + p
+	}
+	return s
+}
+
+// NotPermittedError says that this host does not allow staging. It wraps
+// netns.ErrNotPermitted.
+type NotPermittedError struct {
+	Advice string // what to do
+	Err    error
+}
+
+// Error returns what was refused.
+func (e *NotPermittedError) Error() string { return "staging: " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *NotPermittedError) Unwrap() error { return e.Err }
+
+// LossError says that the tools do not save what the script made: the dump,
+// loaded again, gives other rules than the kernel had.
+type LossError struct {
+	Pos  ruleset.Position // of the call that made it, if known
+	Call string           // that call, if known
+	What string           // table, chain, rule, and how it differs
+	Err  error
+}
+
+// Error returns file:line: call: what is lost.
+func (e *LossError) Error() string {
+	var b strings.Builder
+	if p := e.Pos.String(); p != "" {
+		b.WriteString(p + ": ")
+	}
+	if e.Call != "" {
+		b.WriteString(shorten(e.Call) + ": ")
+	}
+	b.WriteString("the tools do not save this as the kernel has it: " + e.What)
+	return b.String()
+}
+
+// Unwrap returns the cause.
+func (e *LossError) Unwrap() error { return e.Err }
+
+// shorten cuts what would make an error message unreadable.
+func shorten(s string) string {
+	const most = 300
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "…"
+}

@@ -1,0 +1,130 @@
+package compiler
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/fwc-dev/fwc/ruleset"
+)
+
+// build is a report in the making of a result.
+type build struct {
+	src    *source
+	opt    Options
+	rep    *report
+	stderr *output
+	result *Result
+}
+
+func (b *build) note(format string, args ...any) {
+	b.result.Notes = append(b.result.Notes, Remark{Msg: fmt.Sprintf(format, args...)})
+}
+
+func (b *build) warn(pos ruleset.Position, format string, args ...any) {
+	b.result.Warnings = append(b.result.Warnings, Remark{Pos: pos, Msg: fmt.Sprintf(format, args...)})
+}
+
+// judge decides whether the script went well, and lists what to say about it.
+func (b *build) judge() error {
+	rep, res := b.rep, b.result
+	calls, whole := parseLog(rep.Log)
+	if !whole || rep.LogCut {
+		b.note("the record of the firewall calls is not whole: it ends after %d", len(calls))
+	}
+	newLineFinder(b.src, b.opt).locate(calls)
+	res.Calls = append(calls, b.absentTools()...)
+	var last *CallError
+	for i := range res.Calls {
+		c := &res.Calls[i]
+		if c.Status == 0 {
+			continue
+		}
+		last = &CallError{*c}
+		if c.fatal() {
+			res.Failures = append(res.Failures, last)
+		} else {
+			res.Notes = append(res.Notes, Remark{c.Pos, strings.TrimPrefix(last.Error(), c.Pos.String()+": ")})
+		}
+	}
+	for _, n := range rep.Notes {
+		b.note("%s", n)
+	}
+	if n := len(rep.Left); n > 0 {
+		b.note("the script left %d processes running, which were ended: %s", n, strings.Join(rep.Left[:min(n, 5)], ", "))
+	}
+	switch {
+	case rep.TimedOut:
+		e := &TimeoutError{Path: b.src.path, Limit: b.opt.Timeout}
+		if len(calls) > 0 {
+			e.Last = calls[len(calls)-1].Pos
+		}
+		return e
+	case len(res.Failures) > 0 && !b.opt.KeepGoing:
+		return res.Failures[0]
+	case rep.Status != 0 || rep.Signal != "":
+		e := &ScriptError{Path: b.src.path, Status: rep.Status, Signal: rep.Signal, Stderr: b.stderr.last}
+		// "set -e" ends a script at the call that failed, with its status.
+		if n := len(res.Calls); last != nil && rep.Status == last.Status && res.Calls[n-1].Status == last.Status && !last.Tested {
+			e.Last = last
+		}
+		return e
+	case rep.Loss != nil:
+		e := &LossError{What: rep.Loss.What}
+		if i := rep.Loss.Call; i >= 0 && i < len(calls) {
+			e.Pos, e.Call = calls[i].Pos, calls[i].String()
+		}
+		return e
+	}
+	for _, f := range res.Failures {
+		b.warn(f.Pos, "%s", strings.TrimPrefix(f.Error(), f.Pos.String()+": "))
+	}
+	return nil
+}
+
+// absentTools turns the shell's word that there is no such tool into failed
+// calls: nothing else of them is left.
+func (b *build) absentTools() []Call {
+	var calls []Call
+	for _, m := range b.stderr.absent {
+		tool := filepath.Base(m.tool)
+		if !shimmed(tool) {
+			continue
+		}
+		c := Call{Tool: tool, Status: 127, Stderr: tool + " is not installed on this host"}
+		c.Pos = ruleset.Position{File: m.file, Line: m.line}
+		calls = append(calls, c)
+	}
+	return calls
+}
+
+// openFamilies warns of IPv6 where only IPv4 is filtered.
+func (b *build) openFamilies() {
+	snap := b.result.Snapshot
+	filtered := func(f ruleset.Family) bool {
+		for _, t := range snap.Tables {
+			if t.Family != f && t.Family != ruleset.Inet {
+				continue
+			}
+			for _, c := range t.Chains {
+				if !strings.EqualFold(c.Policy, "ACCEPT") && c.Policy != "" {
+					return true
+				}
+				// A native table's rules may drop whatever its policy is.
+				if len(c.Rules) > 0 && (t.Name == "filter" || t.Native) {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	if !filtered(ruleset.IPv4) || filtered(ruleset.IPv6) {
+		return
+	}
+	for _, s := range snap.Sysctls {
+		if (s.Key == "net.ipv6.conf.all.disable_ipv6" || s.Key == "net.ipv6.conf.default.disable_ipv6") && s.Value == "1" {
+			return
+		}
+	}
+	b.warn(ruleset.Position{}, "IPv6 stays open: the script filters IPv4 only")
+}

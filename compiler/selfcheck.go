@@ -1,0 +1,125 @@
+package compiler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/fwc-dev/fwc/internal/netfilter"
+	"github.com/fwc-dev/fwc/internal/netns"
+	"github.com/fwc-dev/fwc/ruleset"
+)
+
+// capture reads what the script made, and checks that a load of it gives the
+// same: in text, and in the kernel's own objects. A save can lose a match and
+// still be a fixed point as text; such a loss would open a firewall.
+func (s *stage) capture(ctx context.Context, rep *report) error {
+	scope := netfilter.Scope{Sysctls: rep.Written}
+	snap, err := netfilter.Capture(ctx, scope)
+	if err != nil {
+		return fmt.Errorf("capture: %w", err)
+	}
+	objects, err := netfilter.Objects(ctx)
+	if err != nil {
+		return fmt.Errorf("read the kernel's objects: %w", err)
+	}
+	rep.Dumps = snap.Dumps
+	what, err := reload(ctx, snap, scope, objects)
+	if err != nil {
+		return fmt.Errorf("self-check: %w", err)
+	}
+	if what != nil {
+		calls, _ := parseLog(rep.Log)
+		rep.Loss = &loss{What: what.String(), Call: s.culprit(ctx, snap, calls, what)}
+	}
+	return nil
+}
+
+// difference is what the second load has otherwise.
+type difference struct {
+	mismatch *netfilter.Mismatch // of the kernel's objects
+	load     *netfilter.LoadError
+	text     string // of the dumps
+}
+
+func (d *difference) String() string {
+	switch {
+	case d.mismatch != nil:
+		return d.mismatch.String()
+	case d.load != nil:
+		return "its dump does not load: " + d.load.Error()
+	}
+	return d.text
+}
+
+// reload loads a snapshot into a fresh namespace and returns the first
+// difference from what it was captured from, nil if there is none.
+func reload(ctx context.Context, snap *ruleset.Snapshot, scope netfilter.Scope, objects *netfilter.State) (*difference, error) {
+	var d *difference
+	err := netns.Do(func() error {
+		if err := netfilter.Load(ctx, snap); err != nil {
+			var le *netfilter.LoadError
+			if errors.As(err, &le) {
+				d = &difference{load: le}
+				return nil
+			}
+			return err
+		}
+		again, err := netfilter.Objects(ctx)
+		if err != nil {
+			return err
+		}
+		if m := objects.Diff(again); len(m) > 0 {
+			d = &difference{mismatch: &m[0]}
+			return nil
+		}
+		second, err := netfilter.Capture(ctx, scope)
+		if err != nil {
+			return err
+		}
+		if text := diffDumps(snap, second); text != "" {
+			d = &difference{text: text}
+		}
+		return nil
+	})
+	return d, err
+}
+
+// diffDumps returns the first line in which two snapshots differ, "" if they
+// are equal.
+func diffDumps(a, b *ruleset.Snapshot) string {
+	for _, k := range ruleset.Kinds {
+		for _, backend := range []ruleset.Backend{ruleset.NFT, ruleset.Legacy, ""} {
+			da, db := a.Dump(k, backend), b.Dump(k, backend)
+			if text := diffText(da, db); text != "" {
+				return text
+			}
+		}
+	}
+	return ""
+}
+
+func diffText(a, b *ruleset.Dump) string {
+	var la, lb []string
+	name := ""
+	if a != nil {
+		name, la = a.Name(), strings.Split(string(a.Text), "\n")
+	}
+	if b != nil {
+		name, lb = b.Name(), strings.Split(string(b.Text), "\n")
+	}
+	for i := range max(len(la), len(lb)) {
+		x, y := "", ""
+		if i < len(la) {
+			x = la[i]
+		}
+		if i < len(lb) {
+			y = lb[i]
+		}
+		if x != y {
+			return fmt.Sprintf("%s:%d: %q comes back as %q", name, i+1, x, y)
+		}
+	}
+	return ""
+}

@@ -1,0 +1,173 @@
+package compiler
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Every firewall tool of the staging root is replaced by a small shell script
+// that runs the real one and notes the call: however a script reaches the
+// tool, by PATH, by absolute path, through sudo, xargs or Python, it meets
+// the file. A shell costs a millisecond less than a Go program would.
+//
+// The real tools stand in toolDir, each under its own name, because the
+// programs of iptables look at argv[0] to know which one they are.
+const (
+	shimLog  = toolDir + "/log"
+	shimBins = toolDir + "/bin"
+	shimReal = toolDir + "/real"
+)
+
+// maxTool bounds a tool's file. The largest is a static nft of some MB.
+const maxTool = 64 << 20
+
+// shimmed says whether a program's calls are noted. Programs that only read,
+// such as iptables-save, are not.
+func shimmed(name string) bool {
+	switch name {
+	case "ipset", "nft", "xtables-nft-multi", "xtables-legacy-multi", "xtables-multi":
+		return true
+	}
+	for _, kind := range []string{"iptables", "ip6tables", "arptables", "ebtables"} {
+		rest, ok := strings.CutPrefix(name, kind)
+		if !ok {
+			continue
+		}
+		for _, backend := range []string{"", "-nft", "-legacy"} {
+			if r, ok := strings.CutPrefix(rest, backend); ok && (r == "" || r == "-restore") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// shimText is the script that stands for a tool. Standard error is read
+// through a command substitution, which costs no second process, and is given
+// on after the tool's end. A record is a list of fields that end in NUL, see
+// parseLog; the shell writes it in one piece.
+func shimText(real string) string {
+	return `#!/bin/sh
+# Stands for the tool of this name: runs it and notes how it went.
+{ e=$(` + real + ` "$@" 2>&1 >&3 3>&-) && s=0 || s=$?; } 3>&1
+[ -n "$s" ] || exec ` + real + ` "$@"
+q=
+if [ "$s" != 0 ]; then
+  if [ ! -e /proc/self/fd/2 ] || [ /proc/self/fd/2 -ef /dev/null ]; then q=quiet; fi
+fi
+[ -z "$e" ] || printf '%s\n' "$e" >&2
+printf '%s\0' call "$s" "$PPID" "${FWC_LINE-}" "$q" "$0" "$#" "$@" "$e" 2>/dev/null >>` + shimLog + `
+exit "$s"
+`
+}
+
+// shims puts them into place. It runs in the base, with the staging root made.
+type shims struct {
+	root   string
+	copies map[string]string // real file -> copy, both as the script sees them
+	dirs   int
+	notes  []string
+}
+
+// install replaces the tools of every directory that programs are found in.
+func (s *shims) install() error {
+	s.copies = map[string]string{}
+	for _, d := range []string{shimBins, shimReal} {
+		if err := os.MkdirAll(filepath.Join(s.root, d), 0o755); err != nil {
+			return err
+		}
+	}
+	log := filepath.Join(s.root, shimLog)
+	if err := os.WriteFile(log, nil, 0o666); err != nil {
+		return err
+	}
+	// Scripts may change to another user.
+	if err := os.Chmod(log, 0o666); err != nil {
+		return err
+	}
+	var seen []string
+	for _, dir := range programDirs {
+		// /sbin is /usr/sbin on most systems.
+		real, err := filepath.EvalSymlinks(dir)
+		if err != nil || slices.Contains(seen, real) {
+			continue
+		}
+		seen = append(seen, real)
+		if err := s.dir(real); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dir replaces the tools of one directory of the base and the staging root.
+func (s *shims) dir(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil
+	}
+	real := fmt.Sprintf("%s/%d", shimReal, s.dirs)
+	s.dirs++
+	for _, e := range entries {
+		if !shimmed(e.Name()) {
+			continue
+		}
+		path := filepath.Join(dir, e.Name())
+		file, err := filepath.EvalSymlinks(path)
+		if err != nil {
+			continue // a dangling link of removed alternatives
+		}
+		bin, err := s.copy(file)
+		if err != nil {
+			return fmt.Errorf("copy %s: %w", file, err)
+		}
+		link := filepath.Join(real, e.Name())
+		if err := os.MkdirAll(filepath.Join(s.root, real), 0o755); err != nil {
+			return err
+		}
+		if err := os.Symlink(bin, filepath.Join(s.root, link)); err != nil {
+			return err
+		}
+		if err := s.place(filepath.Join(s.root, path), shimText(link)); err != nil {
+			s.notes = append(s.notes, fmt.Sprintf("calls of %s are not noted: %v", path, err))
+		}
+	}
+	return nil
+}
+
+// copy keeps a tool's file where the script does not look for it.
+func (s *shims) copy(file string) (string, error) {
+	if c := s.copies[file]; c != "" {
+		return c, nil
+	}
+	c := fmt.Sprintf("%s/%d-%s", shimBins, len(s.copies), filepath.Base(file))
+	in, err := os.Open(file)
+	if err != nil {
+		return "", err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(filepath.Join(s.root, c), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
+	if err != nil {
+		return "", err
+	}
+	defer out.Close()
+	if n, err := io.Copy(out, io.LimitReader(in, maxTool)); err != nil {
+		return "", err
+	} else if n == maxTool {
+		return "", fmt.Errorf("is larger than %d MB", maxTool>>20)
+	}
+	s.copies[file] = c
+	return c, nil
+}
+
+// place replaces a file of the staging root.
+func (s *shims) place(path, text string) error {
+	if err := os.Remove(path); err != nil {
+		return err
+	}
+	return os.WriteFile(path, []byte(text), 0o755)
+}

@@ -1,0 +1,156 @@
+package compiler
+
+import (
+	"bytes"
+	"path/filepath"
+	"strings"
+
+	"mvdan.cc/sh/v3/syntax"
+)
+
+// site is a place in a shell script that runs a command.
+type site struct {
+	file       string
+	start, end int // lines, from 1
+	words      []word
+	literal    int  // number of literal bytes: how specific it is
+	tested     bool // the script looks at the exit status
+	many       bool // may run more than once: in a loop or a function
+}
+
+// shellFile is what lineFinder knows of one file.
+type shellFile struct {
+	sites     []*site
+	functions map[string]bool
+	sourced   []word // operands of ".", "source", "sh", … and commands with a slash
+}
+
+// readShell finds the commands of a shell script. Of one that does not parse
+// it knows what stands before the mistake.
+func readShell(name string, text []byte) *shellFile {
+	p := syntax.NewParser(syntax.Variant(syntax.LangBash))
+	f, _ := p.Parse(bytes.NewReader(text), name)
+	out := &shellFile{functions: map[string]bool{}}
+	if f == nil {
+		return out
+	}
+	var path []syntax.Node
+	syntax.Walk(f, func(n syntax.Node) bool {
+		if n == nil {
+			path = path[:len(path)-1]
+			return true
+		}
+		path = append(path, n)
+		switch n := n.(type) {
+		case *syntax.FuncDecl:
+			if n.Name != nil {
+				out.functions[n.Name.Value] = true
+			}
+		case *syntax.CallExpr:
+			if len(n.Args) > 0 {
+				out.call(name, n, path)
+			}
+		}
+		return true
+	})
+	return out
+}
+
+// call notes one command.
+func (f *shellFile) call(name string, n *syntax.CallExpr, path []syntax.Node) {
+	s := &site{file: name, start: int(n.Args[0].Pos().Line()), end: int(n.End().Line())}
+	for _, a := range n.Args {
+		w := wordOf(a)
+		s.words = append(s.words, w)
+		s.literal += w.size()
+	}
+	s.tested, s.many = surroundings(path)
+	f.sites = append(f.sites, s)
+	first, ok := s.words[0].text()
+	if !ok {
+		return
+	}
+	switch filepath.Base(first) {
+	case ".", "source", "sh", "bash", "dash", "ash", "exec", "command", "eval":
+		f.sourced = append(f.sourced, s.words[1:]...)
+	default:
+		if strings.Contains(first, "/") {
+			f.sourced = append(f.sourced, s.words[0])
+		}
+	}
+}
+
+// surroundings tells from the nodes above a command whether its status is looked
+// at, and whether it may run more than once. It looks up to the function that
+// the command is in: who calls that is another matter.
+func surroundings(path []syntax.Node) (tested, many bool) {
+	for i := len(path) - 2; i >= 0; i-- {
+		child := path[i+1]
+		switch n := path[i].(type) {
+		case *syntax.FuncDecl:
+			return tested, true
+		case *syntax.IfClause:
+			tested = tested || within(n.Cond, child)
+		case *syntax.WhileClause:
+			many = true
+			tested = tested || within(n.Cond, child)
+		case *syntax.ForClause:
+			many = true
+		case *syntax.BinaryCmd:
+			if (n.Op == syntax.AndStmt || n.Op == syntax.OrStmt) && syntax.Node(n.X) == child {
+				tested = true
+			}
+		case *syntax.Stmt:
+			tested = tested || n.Negated
+			if i > 0 && statusRead(path[i-1], n) {
+				tested = true
+			}
+		}
+	}
+	return tested, many
+}
+
+func within(stmts []*syntax.Stmt, n syntax.Node) bool {
+	for _, s := range stmts {
+		if syntax.Node(s) == n {
+			return true
+		}
+	}
+	return false
+}
+
+// statusRead says whether the statement after s, in the list that holds it,
+// reads $?.
+func statusRead(parent syntax.Node, s *syntax.Stmt) bool {
+	var list []*syntax.Stmt
+	switch n := parent.(type) {
+	case *syntax.File:
+		list = n.Stmts
+	case *syntax.Block:
+		list = n.Stmts
+	case *syntax.Subshell:
+		list = n.Stmts
+	case *syntax.IfClause:
+		list = n.Then
+	case *syntax.WhileClause:
+		list = n.Do
+	case *syntax.ForClause:
+		list = n.Do
+	case *syntax.CaseItem:
+		list = n.Stmts
+	}
+	for i, x := range list {
+		if x != s || i+1 == len(list) {
+			continue
+		}
+		found := false
+		syntax.Walk(list[i+1], func(n syntax.Node) bool {
+			if pe, ok := n.(*syntax.ParamExp); ok && pe.Param != nil && pe.Param.Value == "?" {
+				found = true
+			}
+			return !found
+		})
+		return found
+	}
+	return false
+}

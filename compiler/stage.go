@@ -1,0 +1,287 @@
+package compiler
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/fwc-dev/fwc/internal/netfilter"
+	"github.com/fwc-dev/fwc/internal/netns"
+)
+
+// stageInit is the first process of staging, pid 1 of its pid namespace.
+const stageInit = "init"
+
+func init() { netns.Register(stageInit, runInit) }
+
+// The descriptors that Build gives to the first process.
+const (
+	fdControl = 3
+	fdStdout  = 4
+	fdStderr  = 5
+)
+
+// programDirs is the PATH of the script.
+var programDirs = []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"}
+
+// runInit is the whole life of staging: build the roots, run the script, end
+// what is left of it, capture, check, report.
+func runInit() int {
+	for fd := fdControl; fd <= fdStderr; fd++ {
+		unix.CloseOnExec(fd)
+	}
+	// A pid 1 gets only the signals that it handles; the Go runtime handles
+	// all, and the script could end it.
+	signal.Notify(make(chan os.Signal, 1))
+	control := os.NewFile(fdControl, "control")
+	var c config
+	if err := readJSON(control, frameConfig, &c); err != nil {
+		return 1 // fwc is gone
+	}
+	s := &stage{config: c}
+	rep, err := s.run(context.Background(), control)
+	if err != nil {
+		rep.Err = err.Error()
+		var nt *netfilter.NoToolError
+		if errors.As(err, &nt) {
+			rep.NoTool = nt.Tool
+		}
+	}
+	if err := writeJSON(control, frameReport, rep); err != nil {
+		return 1
+	}
+	return 0
+}
+
+// stage is staging in the making.
+type stage struct {
+	config
+	roots roots
+	shims shims
+	watch *sysctlWatch
+}
+
+// run returns a report in any case.
+func (s *stage) run(ctx context.Context, control io.Reader) (*report, error) {
+	rep := &report{}
+	if err := s.prepare(control); err != nil {
+		rep.Refused = errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES)
+		return rep, err
+	}
+	// From here on fwc has nothing more to say: the end of the stream means
+	// that it is gone, and all of staging with it.
+	go func() {
+		_, _ = control.Read(make([]byte, 1))
+		os.Exit(1)
+	}()
+	var err error
+	if rep.Toolchain, err = netfilter.Probe(ctx); err != nil {
+		return rep, err
+	}
+	if err := s.script(rep); err != nil {
+		return rep, err
+	}
+	rep.Notes = append(append(rep.Notes, s.roots.notes...), s.shims.notes...)
+	if rep.Log, rep.LogCut, err = readUpTo(filepath.Join(stagingRoot, shimLog), s.Limits.CallLog); err != nil {
+		rep.LogCut = true
+	}
+	if rep.Written, err = s.watch.close(); err != nil {
+		return rep, err
+	}
+	if rep.TimedOut || (rep.Status != 0 || rep.Signal != "") {
+		return rep, nil
+	}
+	return rep, s.capture(ctx, rep)
+}
+
+// prepare makes the namespaces into staging.
+func (s *stage) prepare(control io.Reader) error {
+	// The script is root here too. It must not look into this process, which
+	// holds the way out.
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return err
+	}
+	if err := unix.Sethostname([]byte(hostname)); err != nil {
+		return fmt.Errorf("set the host name: %w", err)
+	}
+	if err := netns.LoopbackUp(); err != nil {
+		return err
+	}
+	unix.Umask(0)
+	s.roots.limit = s.Limits
+	if err := s.roots.prepare(); err != nil {
+		return err
+	}
+	if err := s.roots.staging(); err != nil {
+		return err
+	}
+	if err := s.roots.enter(); err != nil {
+		return err
+	}
+	s.shims.root = stagingRoot
+	if err := s.shims.install(); err != nil {
+		return err
+	}
+	files := &fileReader{r: control}
+	if err := unpack(files, stagingRoot); err != nil {
+		return fmt.Errorf("take over the script's files: %w", err)
+	}
+	// The end of the archive is not yet the end of the stream.
+	if _, err := io.Copy(io.Discard, files); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(stagingRoot, lineFile), []byte(linePrelude), 0o644); err != nil {
+		return err
+	}
+	unix.Umask(0o022)
+	os.Clearenv()
+	os.Setenv("PATH", strings.Join(programDirs, ":"))
+	var err error
+	s.watch, err = watchSysctls(filepath.Join(stagingRoot, "proc/sys"))
+	return err
+}
+
+// script runs the script to its end and then ends what it left behind.
+func (s *stage) script(rep *report) error {
+	begin := time.Now()
+	pid, err := s.start()
+	if err != nil {
+		return err
+	}
+	expired := time.AfterFunc(s.Timeout, func() {
+		rep.TimedOut = true
+		_ = unix.Kill(-1, unix.SIGKILL)
+	})
+	ws, err := reap(pid)
+	if err != nil {
+		return err
+	}
+	if expired.Stop() {
+		rep.Left = linger(lingerTime)
+	}
+	rep.Elapsed = time.Since(begin)
+	_ = unix.Kill(-1, unix.SIGKILL)
+	if _, err := reap(-1); err != nil {
+		return err
+	}
+	rep.Status = ws.ExitStatus()
+	if ws.Signaled() {
+		rep.Status = 128 + int(ws.Signal())
+		rep.Signal = ws.Signal().String()
+	}
+	return nil
+}
+
+// start starts the runner, which becomes the script, and returns its pid.
+func (s *stage) start() (int, error) {
+	c := runConfig{Root: stagingRoot, Path: s.Interp[0], Env: s.Env, Cwd: s.Cwd, Limits: s.Limits}
+	path := s.Path
+	if _, err := os.Stat(filepath.Join(stagingRoot, s.Cwd[0])); err != nil {
+		path = s.Abs
+	}
+	c.Argv = append(append(append(c.Argv, s.Interp...), path), s.Args...)
+
+	r, err := startRunner()
+	if err != nil {
+		return 0, fmt.Errorf("start the script: %w", err)
+	}
+	defer r.failure.Close()
+	// The reader of the script's output sees its end when the last process of
+	// the script is gone: the first process keeps no end of it.
+	unix.Close(fdStdout)
+	unix.Close(fdStderr)
+	go func() {
+		defer r.config.Close()
+		_ = json.NewEncoder(r.config).Encode(c)
+	}()
+	var msg string
+	if err := json.NewDecoder(r.failure).Decode(&msg); err == nil {
+		return 0, errors.New("start the script: " + msg)
+	}
+	return r.pid, nil
+}
+
+// lingerTime is how long processes that outlive the script may go on: a shell
+// does not wait for the tee of its process substitution, nor for a call that
+// it put into the background.
+const lingerTime = time.Second
+
+// linger waits until no other process is left, and returns the names of those
+// that are at the end of the time.
+func linger(limit time.Duration) []string {
+	end := time.Now().Add(limit)
+	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
+		left := others()
+		if len(left) == 0 || time.Now().After(end) {
+			return left
+		}
+		time.Sleep(pause)
+		var ws unix.WaitStatus
+		for {
+			if pid, err := unix.Wait4(-1, &ws, unix.WNOHANG, nil); pid <= 0 || err != nil {
+				break
+			}
+		}
+	}
+}
+
+// others returns the names of the living processes but this one.
+func others() []string {
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	var names []string
+	for _, path := range stats {
+		text, err := os.ReadFile(path)
+		if err != nil || path == "/proc/1/stat" {
+			continue
+		}
+		// pid (comm) state: the name may hold anything, even a parenthesis.
+		open, end := strings.IndexByte(string(text), '('), strings.LastIndexByte(string(text), ')')
+		if open < 0 || end < open || end+2 >= len(text) || text[end+2] == 'Z' {
+			continue
+		}
+		names = append(names, string(text[open+1:end]))
+	}
+	return names
+}
+
+// reap waits for a child, and for whatever orphans end meanwhile; for pid -1
+// it waits until no child is left.
+func reap(pid int) (unix.WaitStatus, error) {
+	for {
+		var ws unix.WaitStatus
+		got, err := unix.Wait4(-1, &ws, 0, nil)
+		switch {
+		case errors.Is(err, unix.EINTR):
+			continue
+		case errors.Is(err, unix.ECHILD) && pid == -1:
+			return ws, nil
+		case err != nil:
+			return ws, fmt.Errorf("wait for the script: %w", err)
+		case got == pid:
+			return ws, nil
+		}
+	}
+}
+
+// readUpTo reads a file, cut at a limit.
+func readUpTo(path string, limit uint64) (text []byte, cut bool, err error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, false, err
+	}
+	defer f.Close()
+	text, err = io.ReadAll(io.LimitReader(f, int64(limit)+1))
+	if uint64(len(text)) > limit {
+		return text[:limit], true, err
+	}
+	return text, false, err
+}

@@ -1,0 +1,227 @@
+package compiler
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// hostname is what the script's host is called.
+const hostname = "staging"
+
+// staged are the directories of the host that the script sees and may change
+// for itself.
+var staged = append(slices.Clone(systemTops), "/var")
+
+// skeletonDepth is how deep directories are made the script's own beforehand.
+// An overlay's directory that exists in the lower layer alone belongs to the
+// host's root, who is nobody in the user namespace, and takes no new files.
+var skeletonDepth = map[string]int{"/etc": 8, "/var": 3, "/usr": 2, "/opt": 1}
+
+// maxCopy bounds a file of /etc that is copied, so that the script may write
+// into it: the overlay cannot copy up a file of an owner without an id.
+const maxCopy = 1 << 20
+
+// staging makes the script's root inside the staging tree.
+func (r *roots) staging() error {
+	root := r.path(stagingRoot)
+	for _, d := range []string{"", "dev", "dev/shm", "proc", "sys", "run", "run/lock", "tmp", "home", "root", "srv", "mnt", "media", "boot", toolDir} {
+		if err := os.MkdirAll(filepath.Join(root, d), 0o755); err != nil {
+			return err
+		}
+	}
+	for _, d := range []string{"tmp", "dev/shm", "run/lock"} {
+		if err := os.Chmod(filepath.Join(root, d), 0o1777); err != nil {
+			return err
+		}
+	}
+	if err := os.Chmod(filepath.Join(root, "root"), 0o700); err != nil {
+		return err
+	}
+	for _, top := range staged {
+		if err := showTop(top, filepath.Join(root, top), r.overlayTree); err != nil {
+			return err
+		}
+	}
+	if err := devices(filepath.Join(root, "dev")); err != nil {
+		return err
+	}
+	if err := r.kernelDirs(root); err != nil {
+		return err
+	}
+	return writeIdentity(root)
+}
+
+// overlayTree shows a host's directory with a writable layer of its own on
+// top. Overlayfs does not take a directory with mounts below it, which a user
+// namespace may not separate from it: such a one is put together from its
+// entries.
+func (r *roots) overlayTree(from, to string) error {
+	inner := mountsBelow(from)
+	if len(inner) == 0 {
+		return r.overlay(from, to)
+	}
+	entries, err := os.ReadDir(from)
+	if err != nil {
+		return r.readOnly(from, to, err)
+	}
+	for _, e := range entries {
+		src, dst := filepath.Join(from, e.Name()), filepath.Join(to, e.Name())
+		switch {
+		case e.IsDir() && slices.Contains(inner, src) && len(mountsBelow(src)) == 0,
+			e.IsDir():
+			if err := os.Mkdir(dst, 0o755); err != nil {
+				return err
+			}
+			if err := r.overlayTree(src, dst); err != nil {
+				return err
+			}
+		case e.Type()&fs.ModeSymlink != 0:
+			target, err := os.Readlink(src)
+			if err != nil {
+				continue
+			}
+			if err := os.Symlink(target, dst); err != nil {
+				return err
+			}
+		case e.Type().IsRegular():
+			if err := os.WriteFile(dst, nil, 0o644); err != nil {
+				return err
+			}
+			if err := bindReadOnly(src, dst); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// overlay mounts one overlay, or a read-only view where the kernel refuses.
+func (r *roots) overlay(from, to string) error {
+	name := strings.ReplaceAll(strings.Trim(from, "/"), "/", "-")
+	upper, work := r.path(stagingTree, "upper", name), r.path(stagingTree, "work", name)
+	for _, d := range []string{upper, work} {
+		if err := os.MkdirAll(d, 0o755); err != nil {
+			return err
+		}
+	}
+	skeleton(from, upper, r.depth(from))
+	if strings.ContainsAny(from, `,:\`) {
+		return r.readOnly(from, to, errors.New("its name has a comma or colon"))
+	}
+	opts := fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s", from, upper, work)
+	err := unix.Mount("overlay", to, "overlay", unix.MS_NOSUID|unix.MS_NODEV, opts)
+	if err != nil {
+		return r.readOnly(from, to, err)
+	}
+	return nil
+}
+
+func (r *roots) readOnly(from, to string, why error) error {
+	r.notes = append(r.notes, fmt.Sprintf("%s is read-only in staging: no overlay on it: %v", from, why))
+	return bindReadOnly(from, to)
+}
+
+// depth is how deep the skeleton of a directory goes.
+func (r *roots) depth(dir string) int {
+	for top, n := range skeletonDepth {
+		if dir == top {
+			return n
+		}
+		if rest, ok := strings.CutPrefix(dir, top+"/"); ok {
+			return max(n-1-strings.Count(rest, "/"), 0)
+		}
+	}
+	return 1
+}
+
+// skeleton makes the directories of from below to, and below /etc copies the
+// files. What cannot be read is left to the overlay.
+func skeleton(from, to string, depth int) {
+	if depth == 0 {
+		return
+	}
+	entries, err := os.ReadDir(from)
+	if err != nil {
+		return
+	}
+	copies := from == "/etc" || strings.HasPrefix(from, "/etc/")
+	for _, e := range entries {
+		src, dst := filepath.Join(from, e.Name()), filepath.Join(to, e.Name())
+		fi, err := e.Info()
+		if err != nil {
+			continue
+		}
+		switch {
+		case fi.IsDir():
+			// A directory that is closed to this user stays as it is.
+			if unix.Access(src, unix.R_OK|unix.X_OK) == nil && os.Mkdir(dst, fi.Mode().Perm()|0o700) == nil {
+				_ = os.Chmod(dst, fi.Mode().Perm()|0o700|fi.Mode()&fs.ModeSticky)
+				skeleton(src, dst, depth-1)
+			}
+		case copies && fi.Mode().IsRegular() && fi.Size() <= maxCopy:
+			if text, err := os.ReadFile(src); err == nil {
+				_ = os.WriteFile(dst, text, fi.Mode().Perm())
+				_ = os.Chtimes(dst, fi.ModTime(), fi.ModTime())
+			}
+		}
+	}
+}
+
+// kernelDirs gives a root /proc and /sys. Of /proc/sys only net is writable.
+func (r *roots) kernelDirs(root string) error {
+	proc := filepath.Join(root, "proc")
+	if err := unix.Mount("proc", proc, "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
+		return fmt.Errorf("mount /proc: %w", err)
+	}
+	net := filepath.Join(proc, "sys/net")
+	for _, d := range []string{"sys", "irq", "bus", "fs", "acpi", "scsi", "sysrq-trigger"} {
+		path := filepath.Join(proc, d)
+		if _, err := os.Lstat(path); err != nil {
+			continue
+		}
+		if err := unix.Mount(path, path, "", unix.MS_BIND, ""); err != nil {
+			return fmt.Errorf("bind /proc/%s: %w", d, err)
+		}
+		if d == "sys" {
+			if err := unix.Mount(net, net, "", unix.MS_BIND, ""); err != nil {
+				return fmt.Errorf("bind /proc/sys/net: %w", err)
+			}
+		}
+		if err := remountReadOnly(path); err != nil {
+			return err
+		}
+	}
+	for _, f := range []string{"kcore", "keys", "timer_list", "sched_debug", "latency_stats"} {
+		if _, err := os.Lstat(filepath.Join(proc, f)); err == nil {
+			_ = unix.Mount("/dev/null", filepath.Join(proc, f), "", unix.MS_BIND, "")
+		}
+	}
+	// Scripts look for interfaces in /sys/class/net. A kernel that hides
+	// parts of /sys from this mount namespace gives none.
+	_ = unix.Mount("sysfs", filepath.Join(root, "sys"), "sysfs", unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "")
+	return nil
+}
+
+// writeIdentity replaces the files that would tell this host from another.
+func writeIdentity(root string) error {
+	for name, text := range map[string]string{
+		"etc/hostname": hostname + "\n",
+		"etc/hosts":    "127.0.0.1 localhost\n127.0.1.1 " + hostname + "\n::1 localhost ip6-localhost ip6-loopback\n",
+		// Nothing answers there, at once: a look-up fails instead of waiting.
+		"etc/resolv.conf": "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n",
+	} {
+		path := filepath.Join(root, name)
+		_ = os.Remove(path) // may be a link to elsewhere
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil && !errors.Is(err, unix.EROFS) {
+			return err
+		}
+	}
+	return nil
+}
