@@ -93,6 +93,7 @@ type job struct {
 	backend ruleset.Backend
 	path    string
 	args    []string
+	convert func([]byte) ([]byte, error) // makes a dump of the output, if it is none
 	p       *process
 }
 
@@ -108,6 +109,12 @@ func (j *job) finish(ctx context.Context) (ruleset.Dump, error) {
 	text := j.p.stdout.Bytes()
 	if err := j.check(text, j.p.stderr.Bytes()); err != nil {
 		return ruleset.Dump{}, err
+	}
+	if j.convert != nil {
+		var err error
+		if text, err = j.convert(text); err != nil {
+			return ruleset.Dump{}, err
+		}
 	}
 	return ruleset.Dump{Kind: j.kind, Backend: j.backend, Text: text}, nil
 }

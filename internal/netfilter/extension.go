@@ -65,6 +65,11 @@ func (n *setNames) extension(f ruleset.Family, kind, name string, rev byte, info
 		e.data = append([]byte(nil), info...)
 		clear(e.data[4:16])
 		return e, nil
+	case kind == "match" && name == "icmp" && f == ruleset.IPv4 && len(info) >= 4 && info[0] == 255:
+		// struct ipt_icmp: type 255 is any, whatever the codes.
+		e.data = append([]byte(nil), info...)
+		clear(e.data[1:3])
+		return e, nil
 	default:
 		return e, nil
 	}

@@ -1,7 +1,6 @@
 package netfilter
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io/fs"
@@ -117,6 +116,15 @@ func planLegacy(ctx context.Context, with []string) ([]job, error) {
 		if len(names) == 0 {
 			continue
 		}
+		if kind == ruleset.ARPTables {
+			path, err := xtool(ctx, kind, ruleset.Legacy, "")
+			if err != nil {
+				return nil, err
+			}
+			jobs = append(jobs, job{kind: kind, backend: ruleset.Legacy, path: path,
+				args: []string{"-t", "filter", "-L", "-n"}, convert: arpSave})
+			continue
+		}
 		path, err := xtool(ctx, kind, ruleset.Legacy, "-save")
 		if err != nil {
 			return nil, err
@@ -125,15 +133,13 @@ func planLegacy(ctx context.Context, with []string) ([]job, error) {
 		// file lists.
 		jobs = append(jobs, job{kind: kind, backend: ruleset.Legacy, path: path, args: with})
 	}
-	return jobs, nil
-}
-
-// isEmptySave says whether a save printed nothing but comments.
-func isEmptySave(text []byte) bool {
-	for line := range bytes.Lines(text) {
-		if line = bytes.TrimSpace(line); len(line) > 0 && line[0] != '#' {
-			return false
+	for _, table := range ebModules() {
+		path, err := xtool(ctx, ruleset.EBTables, ruleset.Legacy, "")
+		if err != nil {
+			return nil, err
 		}
+		jobs = append(jobs, job{kind: ruleset.EBTables, backend: ruleset.Legacy, path: path,
+			args: []string{"-t", table, "-L"}, convert: ebSave})
 	}
-	return true
+	return jobs, nil
 }

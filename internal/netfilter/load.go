@@ -26,7 +26,7 @@ func Load(ctx context.Context, s *ruleset.Snapshot) error {
 			continue
 		}
 		if err := Restore(ctx, d, RestoreOptions{}); err != nil {
-			return err
+			return narrow(ctx, d, err)
 		}
 	}
 	return SetSysctls(s.Sysctls)

@@ -12,12 +12,17 @@ import (
 // taken anew.
 const dumpTries = 10
 
+// messageBuffer is the size of the buffer that messages are read into. The
+// kernel fills each message of a dump up to the largest buffer it saw, 32 KiB
+// at most, and walks the whole list anew for each.
+const messageBuffer = 1 << 16
+
 // conn is a netlink socket of the calling thread's network namespace.
 type conn struct{ *netlink.Conn }
 
 // dial opens a netfilter netlink socket.
 func dial() (*conn, error) {
-	c, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
+	c, err := netlink.Dial(unix.NETLINK_NETFILTER, &netlink.Config{MessageBufferSize: messageBuffer})
 	if err != nil {
 		return nil, fmt.Errorf("open netlink socket: %w", err)
 	}

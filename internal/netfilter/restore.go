@@ -29,6 +29,9 @@ type RestoreOptions struct {
 // tables are added to. It returns a *LoadError that names the line, or an
 // error that wraps ErrLocked.
 func Restore(ctx context.Context, d ruleset.Dump, opts RestoreOptions) error {
+	if d.Kind == ruleset.ARPTables && d.Backend == ruleset.Legacy {
+		return arpRestore(ctx, d, opts)
+	}
 	var path string
 	var args []string
 	var err error

@@ -48,7 +48,6 @@ var builtins = map[ruleset.Family]map[string]map[string]baseChain{
 		"filter": {"INPUT": {"filter", 1, -200}, "FORWARD": {"filter", 2, -200}, "OUTPUT": {"filter", 3, -200}},
 		"nat": {"PREROUTING": {"filter", 0, -300}, "OUTPUT": {"filter", 3, 100},
 			"POSTROUTING": {"filter", 4, 300}},
-		"broute": {"BROUTING": {"filter", 0, -310}},
 	},
 }
 
