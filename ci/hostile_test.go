@@ -84,7 +84,7 @@ func TestHostileText(t *testing.T) {
 		}
 	}
 	bare := colored.String()
-	for _, sgr := range []string{"0", "1", "2", "31", "32", "33", "36"} {
+	for _, sgr := range []string{"0", "1", "2", "31", "32", "33", "36", "33;1"} {
 		bare = strings.ReplaceAll(bare, "\x1b["+sgr+"m", "")
 	}
 	if bare != plain.String() {

@@ -71,10 +71,9 @@ func newDetail(s *section) detail {
 		d.title += " (" + html.EscapeString(termsafe.String(s.kind)) + ")"
 	}
 	d.title += " " + html.EscapeString(s.counts.String())
-	width := s.digits()
 	longest := 0
 	for _, l := range s.lines {
-		text := diffLine(l, width)
+		text := diffLine(l)
 		longest = max(longest, run(text, '`'))
 		d.lines = append(d.lines, text+"\n")
 	}
@@ -84,7 +83,7 @@ func newDetail(s *section) detail {
 
 // diffLine is a line in the words of a diff: GitHub colours "+", "-", "!" and
 // "@@". A changed rule is a removed and an added one.
-func diffLine(l line, width int) string {
+func diffLine(l line) string {
 	text := clip(termsafe.String(l.text), mostLine)
 	if l.source != "" {
 		text += "  # " + clip(termsafe.String(l.source), mostName)
@@ -93,17 +92,17 @@ func diffLine(l line, width int) string {
 	case heading:
 		return "@@ " + text + " @@"
 	case skipped:
-		return "  " + positions(l, width) + "⋮"
+		return "  " + positions(l) + "⋮"
 	case changedOld:
-		return "- " + positions(l, width) + text
+		return "- " + positions(l) + text
 	case changed:
 		return "! " + text
 	case changedNew:
-		return "+ " + positions(l, width) + text
+		return "+ " + positions(l) + text
 	case moved:
-		return "! " + positions(l, width) + text + "  # moved"
+		return "! " + positions(l) + text + "  # moved"
 	}
-	return string(l.mark) + " " + positions(l, width) + text
+	return string(l.mark) + " " + positions(l) + text
 }
 
 func (d *detail) size() int {

@@ -84,12 +84,22 @@ func TestNative(t *testing.T) {
 		"  {1}chain in (policy drop, 2 rules){0}\n" +
 		"    {33}~ policy accept → drop{0}\n" +
 		"    {2}  1 1  ip saddr @s drop{0}\n" +
-		"    {33}~ 2    tcp dport 22 accept{0}\n" +
-		"    {33}~   2  tcp dport 2222 accept{0}\n" +
+		"    {33}~ 2    tcp dport {0}{33;1}22 {0}{33}accept{0}\n" +
+		"    {33}~   2  tcp dport {0}{33;1}2222 {0}{33}accept{0}\n" +
 		"\n1 policy changed; 1 rule changed; 1 table's flags added; 1 object added, 1 removed; 1 element added, 1 removed\n"
 	want = strings.NewReplacer("{", "\x1b[", "}", "m").Replace(want)
 	if d := cmp.Diff(want, out.String()); d != "" {
 		t.Errorf("(-want +got)\n%s", d)
+	}
+}
+
+func TestRun(t *testing.T) {
+	var out bytes.Buffer
+	if err := ci.New(ci.Side{Name: "nothing"}, chain(12, "10.0")).Text(&out, ci.TextOptions{Run: 3}); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Count(out.String(), "--comment"); got != 3 || !strings.Contains(out.String(), "+ … and 9 more\n") {
+		t.Errorf("%d rules shown of three:\n%s", got, out.String())
 	}
 }
 

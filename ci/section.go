@@ -2,7 +2,7 @@ package ci
 
 import (
 	"fmt"
-	"strings"
+	"strconv"
 
 	"github.com/fwc-dev/fwc/ruleset"
 )
@@ -27,6 +27,7 @@ type placeCount struct {
 type line struct {
 	mark     mark
 	old, new int // positions, 0 for none
+	width    int // of a position in this group of lines, 0 for none
 	text     string
 	source   string
 }
@@ -148,6 +149,8 @@ type writer struct {
 // group adds the items of one chain, set, object, sysctl or table head.
 func (w *writer) group(items []Item, context *Context) {
 	first := &items[0]
+	start := len(w.lines)
+	defer func() { align(w.lines[start:]) }()
 	var counts Counts
 	for i := range items {
 		counts.add(items[i].Kind, items[i].count())
@@ -179,6 +182,20 @@ func (w *writer) group(items []Item, context *Context) {
 		}
 	default:
 		w.chain(items, context)
+	}
+}
+
+// align gives all lines the width of the widest position among them.
+func align(lines []line) {
+	most := 0
+	for _, l := range lines {
+		most = max(most, l.old, l.new)
+	}
+	if most == 0 {
+		return
+	}
+	for i := range lines {
+		lines[i].width = len(strconv.Itoa(most))
 	}
 }
 
@@ -260,85 +277,4 @@ func mayBe(condition bool, text string) string {
 		return text
 	}
 	return ""
-}
-
-// chain adds a chain's heading, its head's changes, and its rules among the
-// unchanged ones.
-func (w *writer) chain(items []Item, context *Context) {
-	if context == nil {
-		context = &Context{}
-	}
-	title := "chain " + items[0].Chain
-	var about []string
-	if context.Policy != "" {
-		about = append(about, "policy "+context.Policy)
-	}
-	switch {
-	case context.OldRules != context.Rules:
-		about = append(about, fmt.Sprintf("%s → %s rules", grouped(context.OldRules), grouped(context.Rules)))
-	case context.Rules > 0:
-		about = append(about, grouped(context.Rules)+mayBe(context.Rules == 1, " rule")+mayBe(context.Rules != 1, " rules"))
-	}
-	if len(about) > 0 {
-		title += " (" + strings.Join(about, ", ") + ")"
-	}
-	w.lines = append(w.lines, line{mark: heading, text: title})
-
-	near := context.Near
-	last := 0 // position in the new chain of the last unchanged rule shown, or -1
-	unseen := func(n NearRule) bool { return n.NewIndex > last+1 }
-	for i := range items {
-		it := &items[i]
-		if it.Subject != ruleset.SubjectRule {
-			name := string(it.Subject)
-			if it.Subject == ruleset.SubjectChain {
-				name = "" // the declaration says it
-			}
-			w.plain(it, name)
-			continue
-		}
-		for len(near) > 0 && before(near[0], it) {
-			w.near(near[0], unseen(near[0]))
-			last, near = near[0].NewIndex, near[1:]
-		}
-		if it.NewIndex > last+1 && it.NewIndex > 0 {
-			w.lines = append(w.lines, line{mark: skipped})
-		}
-		last = max(last, it.NewIndex)
-		w.rule(it)
-	}
-	for _, n := range near {
-		w.near(n, unseen(n))
-		last = n.NewIndex
-	}
-	if context.Rules > last && last > 0 {
-		w.lines = append(w.lines, line{mark: skipped})
-	}
-}
-
-// before says whether an unchanged rule stands before a changed one.
-func before(n NearRule, it *Item) bool {
-	if it.NewIndex > 0 {
-		return n.NewIndex < it.NewIndex
-	}
-	return n.OldIndex < it.OldIndex
-}
-
-func (w *writer) near(n NearRule, gap bool) {
-	if gap {
-		w.lines = append(w.lines, line{mark: skipped})
-	}
-	w.lines = append(w.lines, line{mark: unchanged, old: n.OldIndex, new: n.NewIndex, text: n.Text})
-}
-
-func (w *writer) rule(it *Item) {
-	switch it.Kind {
-	case ruleset.Changed:
-		w.lines = append(w.lines, line{mark: changedOld, old: it.OldIndex, text: it.Old, source: it.OldSource},
-			line{mark: changedNew, new: it.NewIndex, text: it.New, source: it.Source})
-	case ruleset.Removed:
-		w.lines = append(w.lines, line{mark: removed, old: it.OldIndex, text: it.Old, source: it.OldSource})
-	default:
-		w.lines = append(w.lines, line{mark: markOf(it.Kind), old: it.OldIndex, new: it.NewIndex, text: it.New, source: it.Source})
-	}
 }

@@ -15,6 +15,8 @@ type TextOptions struct {
 	Color bool
 	// Members is how many members of a batch are named; 0 is 24.
 	Members int
+	// Run is how many rules of one kind in a row are shown; 0 is all.
+	Run int
 }
 
 // SGR parameters, see ECMA-48.
@@ -40,7 +42,7 @@ func (r *Report) Text(out io.Writer, opt TextOptions) error {
 	if opt.Members <= 0 {
 		opt.Members = 24
 	}
-	t := textWriter{Writer: bufio.NewWriter(out), color: opt.Color}
+	t := textWriter{Writer: bufio.NewWriter(out), color: opt.Color, run: opt.Run}
 	fmt.Fprintf(t, "%s → %s: %s\n", t.paint(bold, termsafe.String(r.Old.describe())), t.paint(bold, termsafe.String(r.New.describe())), r.Headline())
 	for _, n := range r.Notes {
 		fmt.Fprintf(t, "note: %s\n", n)
@@ -66,6 +68,7 @@ func (h Head) describe() string {
 type textWriter struct {
 	*bufio.Writer
 	color bool
+	run   int
 }
 
 func (t textWriter) paint(sgr, text string) string {
@@ -81,9 +84,25 @@ func (t textWriter) section(s *section) {
 		title += "  " + t.paint(faint, termsafe.String(s.kind))
 	}
 	fmt.Fprintf(t, "\n%s  %s\n", title, s.counts)
-	width := s.digits()
-	for _, l := range s.lines {
-		fmt.Fprintln(t, t.line(l, width))
+	for i, run := 0, 0; i < len(s.lines); i++ {
+		l := s.lines[i]
+		if i > 0 && (l.mark != s.lines[i-1].mark || !s.lines[i-1].placed()) {
+			run = 0
+		}
+		if cut := t.tooMany(s.lines[i:], run); cut > 1 {
+			fmt.Fprintln(t, "    "+t.paint(colors[l.mark], fmt.Sprintf("%c … and %s more", l.mark, grouped(cut))))
+			i += cut - 1
+			continue
+		}
+		run++
+		other := ""
+		switch l.mark {
+		case changedOld:
+			other = s.lines[i+1].text
+		case changedNew:
+			other = s.lines[i-1].text
+		}
+		fmt.Fprintln(t, t.line(l, other))
 	}
 }
 
@@ -99,50 +118,4 @@ func (c Counts) String() string {
 		}
 	}
 	return strings.Join(parts, " ")
-}
-
-// digits is the width of the widest position, 0 where there are none.
-func (s *section) digits() int {
-	most := 0
-	for _, l := range s.lines {
-		most = max(most, l.old, l.new)
-	}
-	if most == 0 {
-		return 0
-	}
-	return len(fmt.Sprint(most))
-}
-
-func (t textWriter) line(l line, width int) string {
-	text := strings.TrimRight(termsafe.String(l.text), " ")
-	sign := string(l.mark)
-	switch l.mark {
-	case heading:
-		return "  " + t.paint(bold, text)
-	case changedOld, changedNew:
-		sign = "~"
-	case skipped:
-		sign, text = " ", "⋮"
-	}
-	body := strings.TrimRight(fmt.Sprintf("%s %s%s", sign, positions(l, width), text), " ")
-	body = "    " + t.paint(colors[l.mark], body)
-	if l.source != "" {
-		body += "  " + t.paint(faint, "# "+termsafe.String(l.source))
-	}
-	return body
-}
-
-// positions are the columns of the old and the new position, each of the
-// width.
-func positions(l line, width int) string {
-	if width == 0 || l.mark != skipped && l.old+l.new == 0 {
-		return ""
-	}
-	number := func(n int) string {
-		if n == 0 {
-			return strings.Repeat(" ", width)
-		}
-		return fmt.Sprintf("%*d", width, n)
-	}
-	return number(l.old) + " " + number(l.new) + "  "
 }
