@@ -14,7 +14,7 @@ import (
 
 var (
 	versionCore = regexp.MustCompile(`^v?[0-9]+(?:\.[0-9]+)*`)
-	condition   = regexp.MustCompile(`^(=|!=|>|<|>=|<=|~>|)\s*(v?[0-9]+(?:\.[0-9]+)*)(\S*)$`)
+	condition   = regexp.MustCompile(`^(=|!=|>|<|>=|<=|~>|)\s*(v?[0-9]+(?:\.[0-9]+)*)((?:[-+~_]|\.?[A-Za-z])\S*)?$`)
 )
 
 // CheckConstraint returns an error of kind ErrConstraint if s is not a
