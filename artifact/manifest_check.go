@@ -179,15 +179,18 @@ func (m *Manifest) checkMembers(members []Member) error {
 // isDumpName says whether a name, with or without a build's number, is that of
 // a dump.
 func isDumpName(name string) bool {
-	if _, _, ok := ruleset.DumpOf(name); ok {
-		return true
-	}
-	n, rest, _ := strings.Cut(name, ".")
-	if _, err := strconv.ParseUint(n, 10, 64); err != nil {
-		return false
-	}
-	_, _, ok := ruleset.DumpOf(rest)
+	_, plain := buildOf(name)
+	_, _, ok := ruleset.DumpOf(plain)
 	return ok
+}
+
+// buildOf is the inverse of MemberName: the build, from 0, and the plain name.
+func buildOf(name string) (int, string) {
+	n, rest, ok := strings.Cut(name, ".")
+	if i, err := strconv.Atoi(n); ok && err == nil && i > 0 {
+		return i - 1, rest
+	}
+	return 0, name
 }
 
 func isDigest(s string) bool {
