@@ -204,6 +204,10 @@ func (t *table) addRule(def object, line int) error {
 		return fmt.Errorf("rule of chain %s has no expressions", name)
 	}
 	for i := range expr {
+		if text, ok := expr[i].(string); ok {
+			expr[i] = normalizeText(text)
+			continue
+		}
 		expr[i] = normalize(expr[i])
 	}
 	c.rules = append(c.rules, &rule{def, line})

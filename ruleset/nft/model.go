@@ -88,5 +88,3 @@ func words(v any, sep string) string {
 	}
 	return compact(v)
 }
-
-func (r *rule) text() string { return compact(r.def["expr"]) }

@@ -3,6 +3,7 @@ package nft
 import (
 	"encoding/json"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -47,11 +48,34 @@ func normalizeMember(key string, v any) any {
 		}
 	case "set":
 		if list, ok := v.([]any); ok {
-			slices.SortStableFunc(list, compareElements)
+			sortElements(list)
 		}
 	}
 	return v
 }
+
+// state matches what a text statement holds of the kernel's counts.
+var state = regexp.MustCompile(`( packets \d+ bytes \d+)|( used \d+ [km]?bytes)`)
+
+// normalizeText does the same to a statement that nft's JSON has as text, such
+// as a jump to an anonymous chain; it becomes one line. No string of nft's
+// holds a quote.
+func normalizeText(s string) string {
+	parts := strings.Split(s, `"`)
+	for i := 0; i < len(parts); i += 2 {
+		text := state.ReplaceAllString(parts[i], "")
+		// A rule of an anonymous chain ends with its line.
+		text = newlines.ReplaceAllStringFunc(text, func(string) string { return "; " })
+		parts[i] = blanks.ReplaceAllString(text, " ")
+	}
+	text := strings.TrimSpace(strings.Join(parts, `"`))
+	return strings.ReplaceAll(text, "{; ", "{ ")
+}
+
+var (
+	newlines = regexp.MustCompile(`\s*\n\s*`)
+	blanks   = regexp.MustCompile(`[ \t]+`)
+)
 
 // normalizeObject does the same to a stateful object's declaration.
 func normalizeObject(kind string, def object) {
@@ -74,18 +98,36 @@ func only(o object, keys ...string) bool {
 	return true
 }
 
-// compareElements orders elements by value: numbers and addresses as such,
+// sortElements orders elements by value: numbers and addresses as such,
 // networks by address and length, concatenations part by part, map entries by
 // key.
+//
+// nft orders elements by value as well, and by the value behind a name such as
+// established, which this package does not know: a list with names keeps its
+// order. Only concatenations with ranges come as the kernel has them (nft's
+// netlink_list_setelems), and those are sorted here, names by letter.
+func sortElements(list []any) {
+	for _, e := range list {
+		s, isString := elementKey(e).(string)
+		if class, _ := rank(s); isString && class == named {
+			return
+		}
+	}
+	slices.SortStableFunc(list, compareElements)
+}
+
 func compareElements(a, b any) int {
-	a, b = elementKey(a), elementKey(b)
+	if c := compareValues(elementKey(a), elementKey(b)); c != 0 {
+		return c
+	}
+	return strings.Compare(compact(a), compact(b))
+}
+
+func compareValues(a, b any) int {
 	la, aList := a.([]any)
 	lb, bList := b.([]any)
 	if aList && bList {
-		if c := slices.CompareFunc(la, lb, compareElements); c != 0 {
-			return c
-		}
-		return 0
+		return slices.CompareFunc(la, lb, func(a, b any) int { return compareValues(elementKey(a), elementKey(b)) })
 	}
 	ra, va := rank(a)
 	rb, vb := rank(b)
@@ -102,11 +144,19 @@ func compareElements(a, b any) int {
 	case json.Number:
 		return compareNumbers(va, vb.(json.Number))
 	}
-	return strings.Compare(compact(a), compact(b))
+	if ra == unordered {
+		return strings.Compare(compact(a), compact(b))
+	}
+	sa, _ := a.(string)
+	sb, _ := b.(string)
+	return strings.Compare(sa, sb)
 }
 
 // elementKey returns what an element is sorted by.
 func elementKey(v any) any {
+	if pair, ok := v.([]any); ok && len(pair) > 0 {
+		v = pair[0] // an entry of a map
+	}
 	for {
 		o, ok := v.(object)
 		if !ok || len(o) != 1 {
@@ -129,25 +179,38 @@ func elementKey(v any) any {
 	}
 }
 
+// The classes of simple values, in canonical order.
+const (
+	numeric = iota
+	address
+	named
+	unordered
+	catchAll // the element *, which matches what no other does
+)
+
 // rank classes a simple value and returns it in comparable form.
 func rank(v any) (int, any) {
 	switch v := v.(type) {
 	case json.Number:
-		return 0, v
+		return numeric, v
 	case string:
-		if a, err := netip.ParseAddr(v); err == nil && a.Zone() == "" {
-			return 1, netip.PrefixFrom(a, a.BitLen())
+		if v == "*" {
+			return catchAll, nil
 		}
+		if a, err := netip.ParseAddr(v); err == nil && a.Zone() == "" {
+			return address, netip.PrefixFrom(a, a.BitLen())
+		}
+		return named, nil
 	case object:
 		if p, ok := prefixOf(v); ok {
-			return 1, p
+			return address, p
 		}
 	case []any:
 		if len(v) > 0 {
 			return rank(elementKey(v[0]))
 		}
 	}
-	return 2, nil
+	return unordered, nil
 }
 
 // prefixOf reads {"prefix": {"addr": …, "len": …}}.

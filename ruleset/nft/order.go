@@ -30,7 +30,7 @@ func (doc *document) order() {
 			})
 		}
 		for _, s := range t.sets {
-			slices.SortStableFunc(s.elems, compareElements)
+			sortElements(s.elems)
 		}
 	}
 }
