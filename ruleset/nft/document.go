@@ -42,6 +42,8 @@ type thing struct {
 	kind, name string
 	def        object
 	elems      []any
+	// dynamic says that a rule adds elements.
+	dynamic bool
 }
 
 // kinds of objects in a listing, other than table, chain, rule.
@@ -93,6 +95,9 @@ func read(file string, text []byte) (*document, error) {
 	}
 	doc.tables = slices.DeleteFunc(doc.tables, (*table).owned)
 	doc.order()
+	for _, t := range doc.tables {
+		t.noteDynamic()
+	}
 	return doc, nil
 }
 
@@ -172,7 +177,7 @@ func (t *table) add(kind string, def object, line int) error {
 			return fmt.Errorf("chain %s occurs twice", name)
 		}
 		t.chains = append(t.chains, &chain{name: name, def: def, line: line})
-	case kind == "set" || kind == "map":
+	case kind == "set" || kind == "map" || kind == "meter":
 		if t.set(name) != nil {
 			return fmt.Errorf("%s %s occurs twice", kind, name)
 		}

@@ -2,8 +2,6 @@ package nft
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 
 	"github.com/fwc-dev/fwc/ruleset"
@@ -58,18 +56,7 @@ func (c *chain) hookText() string {
 
 // model returns a set, map, flowtable or stateful object.
 func (o *thing) model() ruleset.Object {
-	m := ruleset.Object{Kind: o.kind, Name: o.name}
-	var parts []string
-	for _, k := range slices.SortedFunc(maps.Keys(o.def), compareKeys) {
-		if k != "family" && k != "table" && k != "name" {
-			parts = append(parts, k+" "+words(o.def[k], ","))
-		}
-	}
-	m.Text = strings.Join(parts, "; ")
-	for _, e := range o.elems {
-		m.Elements = append(m.Elements, compact(e))
-	}
-	return m
+	return ruleset.Object{Kind: o.kind, Name: o.name, Text: strings.Join(o.clauses(), "; "), Elements: o.elementTexts()}
 }
 
 // words writes a simple value, or a list of them, without JSON's quotes.
