@@ -1,0 +1,140 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/fwc-dev/fwc/apply"
+	"github.com/fwc-dev/fwc/internal/termsafe"
+	"github.com/urfave/cli/v2"
+)
+
+// applied is the JSON of fwc apply, plan and rollback, schema fwc.apply/v1.
+type applied struct {
+	Schema       string          `json:"schema"`
+	Digest       string          `json:"digest"`
+	Generation   int             `json:"generation"`
+	Result       string          `json:"result"`
+	Transactions int             `json:"transactions"`
+	Changes      []change        `json:"changes"`
+	Fallback     string          `json:"fallback"`
+	CommitMillis int64           `json:"commitMillis"`
+	ForeignKept  []apply.Foreign `json:"foreignKept"`
+	ForeignLost  []apply.Foreign `json:"foreignLost"`
+}
+
+// foreignFlags say what becomes of what others put into the firewall.
+func foreignFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringSliceFlag{Name: "keep", Usage: "chains, sets and native tables that match the glob `PATTERN` belong to others and stay (repeatable)"},
+		&cli.BoolFlag{Name: "replace", Usage: "take over everything that no --keep names"},
+	}
+}
+
+func applyCommand(s Streams) *cli.Command {
+	flags := append(append(trustFlags(), acceptFlags()...), foreignFlags()...)
+	return &cli.Command{
+		Name:      "apply",
+		Usage:     "check FILE, take its firewall over, read it back; keep it or undo it",
+		ArgsUsage: "FILE",
+		Description: "Examples:\n" +
+			"  fwc apply fw.artifact\n" +
+			"  fwc apply fw.artifact --check 'curl -sf http://localhost/health' --check-timeout 20s\n" +
+			"  fwc apply fw.artifact --keep 'DOCKER*'",
+		Flags: append(flags,
+			&cli.StringFlag{Name: "check", Usage: "shell `CMD` that must exit 0 after the commit, or it is undone"},
+			&cli.DurationFlag{Name: "check-timeout", Value: apply.DefaultCheckTimeout, Usage: "time limit of --check"},
+			&cli.BoolFlag{Name: "dry-run", Usage: "plan and try, change nothing"},
+			formatFlag("text", "json"),
+		),
+		Action: func(c *cli.Context) error { return runApply(c, s, c.Bool("dry-run")) },
+	}
+}
+
+func planCommand(s Streams) *cli.Command {
+	flags := append(append(trustFlags(), acceptFlags()...), foreignFlags()...)
+	return &cli.Command{
+		Name:        "plan",
+		Usage:       "what apply would change here; changes nothing",
+		ArgsUsage:   "FILE",
+		Description: "Example:\n  sudo fwc plan fw.artifact",
+		Flags:       append(flags, formatFlag("text", "json")),
+		Action:      func(c *cli.Context) error { return runApply(c, s, true) },
+	}
+}
+
+func runApply(c *cli.Context, s Streams, dry bool) error {
+	if c.NArg() != 1 {
+		return usagef("%s wants one FILE", c.Command.Name)
+	}
+	keep := apply.Keep(c.StringSlice("keep"))
+	accepted, err := accept(c.Context, c, c.Args().First())
+	if err != nil {
+		return err
+	}
+	r, err := apply.Apply(c.Context, accepted, apply.Options{
+		State: c.String("state"), Keep: keep, Replace: c.Bool("replace"), DryRun: dry,
+		Check: c.String("check"), CheckTimeout: c.Duration("check-timeout"),
+	})
+	if err != nil {
+		return explain(s, err)
+	}
+	return printApplied(c, s, r)
+}
+
+// explain lists what an error can only count.
+func explain(s Streams, err error) error {
+	var foreign *apply.ForeignError
+	if errors.As(err, &foreign) {
+		fmt.Fprintln(s.Err, "not put there by fwc, and this apply would remove it:")
+		for _, f := range foreign.Foreign {
+			fmt.Fprintf(s.Err, "  %s\n", termsafe.String(f.String()))
+		}
+	}
+	return err
+}
+
+func printApplied(c *cli.Context, s Streams, r *apply.Result) error {
+	if r.Recovered != nil {
+		fmt.Fprintf(s.Err, "fwc: warning: %s; it is undone\n", cutShort(r.Recovered))
+	}
+	if c.String("format") == "json" {
+		return writeJSON(s.Out, applied{
+			Schema: "fwc.apply/v1", Digest: r.Digest, Generation: r.Generation, Result: r.Result,
+			Transactions: r.Transactions, Changes: changesOf(r.Changes), Fallback: r.Fallback, CommitMillis: r.CommitMillis,
+			ForeignKept: append([]apply.Foreign{}, r.ForeignKept...), ForeignLost: append([]apply.Foreign{}, r.ForeignLost...),
+		})
+	}
+	switch r.Result {
+	case apply.Unchanged:
+		fmt.Fprintf(s.Out, "unchanged: the live firewall is as wanted (generation %d)\n", r.Generation)
+	case apply.Planned:
+		fmt.Fprintf(s.Out, "planned: %d changes, nothing touched\n", len(r.Changes))
+	default:
+		fmt.Fprintf(s.Out, "%s: generation %d, %d changes in %d transactions, commit %d ms\n",
+			r.Result, r.Generation, len(r.Changes), r.Transactions, r.CommitMillis)
+	}
+	if r.Fallback != "" {
+		fmt.Fprintf(s.Out, "not one transaction: %s\n", r.Fallback)
+	}
+	if r.Result == apply.Planned {
+		printChangeList(s.Out, r.Changes)
+	}
+	for _, f := range r.ForeignKept {
+		fmt.Fprintf(s.Out, "kept: %s\n", termsafe.String(f.String()))
+	}
+	for _, f := range r.ForeignLost {
+		fmt.Fprintf(s.Out, "replaced: %s\n", termsafe.String(f.String()))
+	}
+	return nil
+}
+
+// cutShort says which change did not get to its end.
+func cutShort(r *apply.Recovery) string {
+	s := fmt.Sprintf("the change to generation %d, begun %s, was cut short", r.Generation, r.Began.Format(time.RFC3339))
+	if r.Rebooted {
+		s += " before the last boot"
+	}
+	return s
+}

@@ -1,0 +1,62 @@
+package cli
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
+
+// reorder moves a command's flags in front of its arguments, because package
+// cli stops to look for flags at the first argument and people write
+// "fwc build script.sh -o fw.artifact". Everything after "--" stays an
+// argument: "fwc build -o fw.artifact script.sh -- -v" hands -v to the script.
+func reorder(app *cli.App, args []string) []string {
+	at := slices.IndexFunc(args[min(1, len(args)):], func(a string) bool { return !strings.HasPrefix(a, "-") }) + 1
+	if at == 0 {
+		return args
+	}
+	command := app.Command(args[at])
+	if command == nil {
+		return args
+	}
+	var flags, rest []string
+	words := args[at+1:]
+	completing := slices.Contains(words, "--generate-bash-completion")
+	for i := 0; i < len(words); i++ {
+		w := words[i]
+		switch {
+		case w == "--":
+			rest = append(rest, words[i+1:]...)
+			i = len(words)
+		case len(w) > 1 && w[0] == '-':
+			flags = append(flags, w)
+			if takesValue(command, w) && i+1 < len(words) {
+				i++
+				flags = append(flags, words[i])
+			}
+		default:
+			rest = append(rest, w)
+		}
+	}
+	out := append(slices.Clone(args[:at+1]), flags...)
+	if len(rest) > 0 && !completing {
+		out = append(out, "--")
+	}
+	return append(out, rest...)
+}
+
+// takesValue says whether the word is a flag whose value is the next word.
+func takesValue(command *cli.Command, word string) bool {
+	name := strings.TrimLeft(word, "-")
+	if strings.Contains(name, "=") {
+		return false
+	}
+	for _, f := range command.Flags {
+		if slices.Contains(f.Names(), name) {
+			d, ok := f.(cli.DocGenerationFlag)
+			return ok && d.TakesValue()
+		}
+	}
+	return false
+}

@@ -1,0 +1,189 @@
+//go:build !host
+
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/fwc-dev/fwc/artifact"
+	"github.com/fwc-dev/fwc/compiler"
+	"github.com/fwc-dev/fwc/internal/atomicfile"
+	"github.com/fwc-dev/fwc/internal/termsafe"
+	"github.com/urfave/cli/v2"
+)
+
+func buildCommand(s Streams) *cli.Command {
+	return &cli.Command{
+		Name:      "build",
+		Usage:     "run SCRIPT in staging and write the signed artifact of what it made",
+		ArgsUsage: "SCRIPT [ARG…]",
+		Description: "Arguments that start with a dash go to the script after --:\n" +
+			"  fwc build -o fw.artifact --key ci.key script.sh -- --verbose\n\n" +
+			"Two builds of one script have the same bytes when SOURCE_DATE_EPOCH is set; their dumps always have.\n\n" +
+			"Examples:\n" +
+			"  fwc build script.sh -o fw.artifact --key ci.key\n" +
+			"  fwc build script.sh start -o fw.artifact --key ci.key --label role=router --against main.artifact\n" +
+			"  fwc build script.sh -o fw.artifact --unsigned --keep-going",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "o", Usage: "write the artifact to `FILE`", Required: true},
+			&cli.StringFlag{Name: "key", Usage: "sign with the private `KEY`", EnvVars: []string{"FWC_KEY"}},
+			&cli.BoolFlag{Name: "unsigned", Usage: "write an unsigned artifact on purpose"},
+			&cli.StringFlag{Name: "against", Usage: "print what changed against the artifact `OLD` (default: the FILE about to be replaced)"},
+			&cli.StringSliceFlag{Name: "label", Usage: "`K=V`: only for hosts with this label (repeatable)"},
+			&cli.StringFlag{Name: "serial", Usage: "serial `N` (default: seconds of SOURCE_DATE_EPOCH or now)"},
+			&cli.StringFlag{Name: "not-after", Usage: "no apply after this `TIME` (RFC 3339) or duration from now"},
+			&cli.StringFlag{Name: "accept-kernel", Usage: "run on kernels that meet this `CONSTRAINT`, such as '>= 6.1, < 6.2' (signed)"},
+			&cli.StringFlag{Name: "accept-iptables", Usage: "run with iptables versions that meet this `CONSTRAINT` (signed)"},
+			&cli.StringSliceFlag{Name: "env", Usage: "`K=V` in the script's environment (repeatable)"},
+			&cli.DurationFlag{Name: "timeout", Value: compiler.DefaultTimeout, Usage: "time limit of the script"},
+			&cli.BoolFlag{Name: "keep-going", Usage: "a failing firewall call is a warning"},
+			&cli.BoolFlag{Name: "privileged", Usage: "as root: stage without a user namespace"},
+		},
+		Action: func(c *cli.Context) error {
+			if !c.Args().Present() {
+				return usagef("build wants a SCRIPT")
+			}
+			return build(c, s)
+		},
+	}
+}
+
+func build(c *cli.Context, s Streams) error {
+	m, err := manifestOf(c, time.Now())
+	if err != nil {
+		return err
+	}
+	out := c.String("o")
+	if err := writable(out); err != nil {
+		return err
+	}
+	signers, err := buildSigners(c, s)
+	if err != nil {
+		return err
+	}
+	oldName, old, err := against(c, s, out)
+	if err != nil {
+		return err
+	}
+	if old != nil {
+		m.Against = old.Digest
+	}
+
+	script := c.Args().First()
+	res, err := compiler.Build(c.Context, compiler.Options{
+		Script: script, Args: c.Args().Tail(), Timeout: c.Duration("timeout"), Env: c.StringSlice("env"),
+		KeepGoing: c.Bool("keep-going"), Privileged: c.Bool("privileged"),
+		Stdout: s.Err, Stderr: s.Err,
+	})
+	if res != nil {
+		remarks(s, res) // a failed build too has a list of calls
+	}
+	if err != nil {
+		return err
+	}
+
+	m.Script = artifact.Script{Name: filepath.Base(script), SHA256: res.ScriptSHA256}
+	m.Modules = res.Modules
+	b, members := artifact.NewBuild(0, res.Toolchain, artifact.Accept{
+		Kernel: c.String("accept-kernel"), IPTables: c.String("accept-iptables"),
+	}, res.Snapshot.Dumps)
+	m.Builds = []artifact.Build{b}
+	data, err := artifact.Encode(m, members, signers...)
+	if err != nil {
+		return err
+	}
+	if err := c.Context.Err(); err != nil {
+		return err
+	}
+	if err := atomicfile.Write(out, data, 0o644); err != nil {
+		return err
+	}
+	built, _, err := artifact.Inspect(data)
+	if err != nil {
+		return err
+	}
+	if old != nil {
+		if err := printChanges(s, oldName, old, out, built); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(s.Err, "wrote %s: %s, script ran %s\n", out, contents(res.Snapshot), res.Elapsed.Round(10*time.Millisecond))
+	return nil
+}
+
+// remarks prints what the build has to say, warnings last, where they are seen.
+func remarks(s Streams, res *compiler.Result) {
+	for _, n := range res.Notes {
+		fmt.Fprintf(s.Err, "fwc: note: %s\n", termsafe.String(n.String()))
+	}
+	for _, f := range res.Failures {
+		fmt.Fprintf(s.Err, "fwc: warning: %s\n", termsafe.String(f.Error()))
+	}
+	for _, w := range res.Warnings {
+		fmt.Fprintf(s.Err, "fwc: warning: %s\n", termsafe.String(w.String()))
+	}
+}
+
+// writable finds out before the script runs whether the artifact can be
+// written: an existing file must be a regular one, since it will be replaced.
+func writable(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		info, err = os.Stat(filepath.Dir(path))
+		if err != nil {
+			return bare(err)
+		}
+		if !info.IsDir() {
+			return fmt.Errorf("%s: not a directory", filepath.Dir(path))
+		}
+		return nil
+	case err != nil:
+		return bare(err)
+	case info.IsDir():
+		return usagef("%s is a directory: -o wants a file", path)
+	case !info.Mode().IsRegular():
+		return usagef("%s is not a regular file: -o replaces a file, it does not write through one", path)
+	}
+	return nil
+}
+
+// buildSigners returns the signer, or none if --unsigned says so on purpose.
+func buildSigners(c *cli.Context, s Streams) ([]artifact.Signer, error) {
+	path, unsigned := c.String("key"), c.Bool("unsigned")
+	switch {
+	case unsigned && c.IsSet("key") && os.Getenv("FWC_KEY") == "":
+		return nil, usagef("--unsigned and --key exclude each other")
+	case unsigned:
+		return nil, nil
+	case path == "":
+		return nil, &hinted{usagef("no key to sign with"), "give --key KEY (fwc keygen makes one), or --unsigned on purpose"}
+	}
+	key, err := loadKey(path, s)
+	if err != nil {
+		return nil, err
+	}
+	return []artifact.Signer{key}, nil
+}
+
+// against returns the artifact to compare with: --against, which must be
+// readable, or the file about to be replaced, if it is an artifact.
+func against(c *cli.Context, s Streams, out string) (string, *artifact.Artifact, error) {
+	if old := c.String("against"); old != "" {
+		a, err := inspect(old)
+		return old, a, err
+	}
+	a, err := inspect(out)
+	if err != nil {
+		if !errors.Is(err, fs.ErrNotExist) {
+			fmt.Fprintf(s.Err, "fwc: note: not compared with the file it replaces: %s\n", oneLine(err.Error()))
+		}
+		return "", nil, nil
+	}
+	return out, a, nil
+}

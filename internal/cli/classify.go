@@ -1,0 +1,132 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+	"syscall"
+
+	"github.com/fwc-dev/fwc/apply"
+	"github.com/fwc-dev/fwc/artifact"
+	"github.com/fwc-dev/fwc/internal/netfilter"
+	"github.com/fwc-dev/fwc/internal/netns"
+	"github.com/fwc-dev/fwc/verify"
+)
+
+// classify returns the exit code of an error and what to do next. Every error
+// has a hint: the command to run, or where to look.
+func classify(err error) (code int, hint string) {
+	code, hint = exitFailure, "fwc help lists the commands, --help after one explains it"
+	for _, f := range []func(error) (int, string){
+		classifyUsage, classifyBuilder, classifyApply, classifyTrust, classifySystem,
+	} {
+		if n, h := f(err); n != 0 {
+			code, hint = n, h
+			break
+		}
+	}
+	var own *hinted
+	if errors.As(err, &own) {
+		hint = own.hint
+	}
+	return code, hint
+}
+
+func classifyUsage(err error) (int, string) {
+	var u *usage
+	var q *quietError
+	switch {
+	case errors.As(err, &q):
+		return q.code, ""
+	case errors.As(err, &u), errors.Is(err, path.ErrBadPattern), strings.HasPrefix(err.Error(), "Required flag"):
+		return exitUsage, "--help shows the flags and examples"
+	case errors.Is(err, errInterrupted), errors.Is(err, context.Canceled):
+		return exitInterrupted, "nothing was written; run it again"
+	}
+	return 0, ""
+}
+
+func classifyApply(err error) (int, string) {
+	var foreign *apply.ForeignError
+	var host *verify.HostError
+	var trial *apply.TrialError
+	switch {
+	case errors.Is(err, apply.ErrNotRestored):
+		return exitNotRestored, "look at the firewall now: iptables-save, fwc status; fwc rollback tries again"
+	case errors.Is(err, apply.ErrUndone):
+		return exitUndone, "fwc plan shows what it would have changed"
+	case errors.As(err, &trial):
+		return exitUndone, "nothing was touched; build the artifact with this host's kernel and tools, or load the module that is missing"
+	case errors.As(err, &foreign):
+		return exitForeign, "keep them with --keep PATTERN, or take the firewall over with --replace"
+	case errors.As(err, &host):
+		if len(host.Builds) == 0 {
+			return exitHostMismatch, "the labels of this host are in " + verify.DefaultPolicyFile + ": label.KEY = VALUE"
+		}
+		return exitHostMismatch, "build on such a host, or accept others on purpose: --accept-kernel, --accept-iptables"
+	case errors.Is(err, apply.ErrBusy), errors.Is(err, netfilter.ErrLocked), errors.Is(err, netfilter.ErrChanging):
+		return exitBusy, "wait for the other program and run it again"
+	case errors.Is(err, apply.ErrNoGeneration):
+		return exitFailure, "fwc history lists the generations"
+	case errors.Is(err, apply.ErrState):
+		return exitFailure, "move the state directory away to start afresh; the firewall itself is untouched"
+	}
+	return 0, ""
+}
+
+func classifyTrust(err error) (int, string) {
+	var a *artifact.Error
+	var v *verify.Error
+	switch {
+	case errors.As(err, &v):
+		switch {
+		case v.Hint != "":
+			hint := v.Hint
+			if errors.Is(v.Kind, verify.ErrConstraint) {
+				return exitUsage, hint
+			}
+			return exitUntrusted, hint
+		case errors.Is(v.Kind, verify.ErrConstraint):
+			return exitUsage, "a constraint looks like '>= 6.1, < 6.2'"
+		case errors.Is(v.Kind, verify.ErrOlder), errors.Is(v.Kind, verify.ErrSameSerial):
+			return exitUntrusted, "build it again, or go back on purpose: fwc rollback, or --allow-older"
+		}
+		return exitUntrusted, "build and sign a new artifact"
+	case errors.As(err, &a):
+		switch a.Kind {
+		case artifact.ErrKey:
+			return exitFailure, "fwc keygen -o NAME makes a key pair"
+		case artifact.ErrUnsigned:
+			return exitUntrusted, "sign it with fwc sign --key KEY, or take it on purpose with --insecure-unsigned"
+		case artifact.ErrUntrusted:
+			return exitUntrusted, "fwc show names its signers; keys that this host trusts belong into " + verify.DefaultTrust + " (or --trust)"
+		case artifact.ErrVersion:
+			return exitUntrusted, "this fwc is older than the artifact: upgrade it"
+		}
+		return exitUntrusted, "fetch the file again from where it was built"
+	}
+	return 0, ""
+}
+
+func classifySystem(err error) (int, string) {
+	var tool *netfilter.NoToolError
+	var mixed *netfilter.MixedError
+	switch {
+	case errors.As(err, &tool):
+		return exitFailure, fmt.Sprintf("install it: apt-get install %s", tool.Package())
+	case errors.As(err, &mixed):
+		return exitFailure, "keep native rules in a table of another name: nft add table ip mine"
+	case errors.Is(err, netns.ErrNotPermitted):
+		return exitFailure, "run it as root"
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return exitFailure, "make room on that file system; what was there before is unchanged"
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EPERM):
+		return exitFailure, "this needs other permissions: run it as root, or look at the file's owner and mode"
+	case errors.Is(err, fs.ErrNotExist):
+		return exitFailure, "look at the name and the directory"
+	}
+	return 0, ""
+}

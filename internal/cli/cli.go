@@ -1,0 +1,101 @@
+// Package cli is fwc's command line: one file a command, which turns flags
+// into options, calls a library and prints what it returns.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
+
+// Streams are a command's standard input, output and error. Results go to
+// Out, talk goes to Err.
+type Streams struct {
+	In  io.Reader
+	Out io.Writer
+	Err io.Writer
+}
+
+// Std are the streams of the process.
+func Std() Streams { return Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr} }
+
+// Run runs fwc with args, the first of which is the program's name, and
+// returns its exit code. An error has been written to s.Err.
+func Run(ctx context.Context, args []string, s Streams) int {
+	app := newApp(s)
+	err := app.RunContext(ctx, reorder(app, args))
+	if err == nil {
+		return 0
+	}
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = errInterrupted
+	}
+	code, hint := classify(err)
+	var quiet *quietError
+	if !errors.As(err, &quiet) {
+		fmt.Fprintf(s.Err, "fwc: error: %s\n", oneLine(err.Error()))
+		if hint != "" {
+			fmt.Fprintf(s.Err, "fwc: hint: %s\n", hint)
+		}
+	}
+	return code
+}
+
+func newApp(s Streams) *cli.App {
+	app := &cli.App{
+		Name:  "fwc",
+		Usage: "compile firewall scripts into signed artifacts and apply them in one step",
+		UsageText: "fwc build script.sh -o fw.artifact    in pipelines\n" +
+			"fwc diff old new                      in pull request reviews\n" +
+			"fwc apply fw.artifact                 on hosts",
+		Version:              version(),
+		Reader:               s.In,
+		Writer:               s.Out,
+		ErrWriter:            s.Err,
+		HideHelpCommand:      true,
+		EnableBashCompletion: true,
+		Suggest:              true,
+		Commands:             commands(s),
+		ExitErrHandler:       func(*cli.Context, error) {}, // Run prints and exits once
+		OnUsageError:         usageError,
+		Action: func(c *cli.Context) error {
+			if c.Args().Present() {
+				return usagef("unknown command %q", c.Args().First())
+			}
+			return cli.ShowAppHelp(c)
+		},
+	}
+	for _, c := range app.Commands {
+		c.OnUsageError = usageError
+		c.HideHelpCommand = true
+	}
+	return app
+}
+
+func usageError(_ *cli.Context, err error, _ bool) error {
+	return &usage{err.Error()}
+}
+
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" {
+		return "(devel)"
+	}
+	return info.Main.Version
+}
+
+// oneLine keeps an error to the one line that CLI users and log readers
+// expect; what tools print over several lines is joined.
+func oneLine(s string) string {
+	fields := strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' })
+	for i := range fields {
+		fields[i] = strings.TrimSpace(fields[i])
+	}
+	return strings.Join(fields, "; ")
+}

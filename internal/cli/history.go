@@ -1,0 +1,56 @@
+package cli
+
+import (
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"github.com/fwc-dev/fwc/apply"
+	"github.com/urfave/cli/v2"
+)
+
+// history is the JSON of fwc history, schema fwc.history/v1.
+type history struct {
+	Schema      string             `json:"schema"`
+	Current     int                `json:"current"` // 0 is the firewall of before fwc
+	Generations []apply.Generation `json:"generations"`
+}
+
+func historyCommand(s Streams) *cli.Command {
+	return &cli.Command{
+		Name:        "history",
+		Usage:       "the generations that fwc can go back to, the latest first",
+		Description: "Example:\n  fwc history",
+		Flags:       []cli.Flag{stateFlag(), formatFlag("text", "json")},
+		Action: func(c *cli.Context) error {
+			if c.Args().Present() {
+				return usagef("history takes no argument: %q", c.Args().First())
+			}
+			list, err := apply.History(c.String("state"))
+			if err != nil {
+				return err
+			}
+			current, err := apply.Current(c.String("state"))
+			if err != nil {
+				return err
+			}
+			v := history{Schema: "fwc.history/v1", Generations: append([]apply.Generation{}, list...)}
+			if current != nil {
+				v.Current = current.Number
+			}
+			if c.String("format") == "json" {
+				return writeJSON(s.Out, v)
+			}
+			w := tabwriter.NewWriter(s.Out, 0, 8, 2, ' ', 0)
+			fmt.Fprintln(w, "\tGENERATION\tAPPLIED\tSERIAL\tDIGEST")
+			for _, g := range list {
+				mark := ""
+				if g.Number == v.Current {
+					mark = "*"
+				}
+				fmt.Fprintf(w, "%s\t%d\t%s\t%d\t%.16s\n", mark, g.Number, g.At.Format(time.RFC3339), g.Serial, g.Digest)
+			}
+			return w.Flush()
+		},
+	}
+}

@@ -1,0 +1,91 @@
+//go:build !host
+
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/fwc-dev/fwc/artifact"
+	"github.com/fwc-dev/fwc/internal/atomicfile"
+	"github.com/urfave/cli/v2"
+)
+
+func keygenCommand(s Streams) *cli.Command {
+	return &cli.Command{
+		Name:  "keygen",
+		Usage: "make a key pair, NAME.key and NAME.pub",
+		Description: "The private key is encrypted with a passphrase, from " + passphraseEnv + " or the terminal.\n" +
+			"The format is cosign's. Put NAME.pub into /etc/fwc/trusted.d on hosts.\n\n" +
+			"Examples:\n" +
+			"  fwc keygen -o ci\n" +
+			"  FWC_KEY_PASSPHRASE=… fwc keygen -o ci --algorithm ecdsa-p256",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "o", Usage: "write `NAME`.key and NAME.pub", Required: true},
+			&cli.StringFlag{Name: "algorithm", Value: string(artifact.Ed25519), Usage: "ed25519 or ecdsa-p256"},
+		},
+		Action: func(c *cli.Context) error {
+			if c.Args().Present() {
+				return usagef("keygen takes no argument: %q", c.Args().First())
+			}
+			return keygen(s, c.String("o"), artifact.Algorithm(c.String("algorithm")))
+		},
+	}
+}
+
+func keygen(s Streams, name string, alg artifact.Algorithm) error {
+	private, public := name+".key", name+".pub"
+	for _, path := range []string{private, public} {
+		if _, err := os.Lstat(path); err == nil {
+			return hintf(fmt.Errorf("%s exists", path), "a key is never overwritten: choose another name")
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return bare(err)
+		}
+	}
+	if alg != artifact.Ed25519 && alg != artifact.ECDSAP256 {
+		return usagef("--algorithm wants ed25519 or ecdsa-p256, not %q", alg)
+	}
+	pass, err := newPassphrase(s)
+	if err != nil {
+		return err
+	}
+	key, err := artifact.GenerateKey(alg)
+	if err != nil {
+		return err
+	}
+	text, err := key.Encrypt(pass)
+	if err != nil {
+		return err
+	}
+	if err := atomicfile.Write(private, text, 0o600); err != nil {
+		return err
+	}
+	if err := atomicfile.Write(public, key.Public().PEM(), 0o644); err != nil {
+		_ = os.Remove(private) // one without the other is of no use
+		return err
+	}
+	fmt.Fprintf(s.Err, "wrote %s (keep it secret) and %s (for /etc/fwc/trusted.d on hosts)\n", private, public)
+	return nil
+}
+
+// newPassphrase asks twice on a terminal, so that a slip locks nobody out.
+func newPassphrase(s Streams) ([]byte, error) {
+	first, err := passphrase(s, "new passphrase: ")
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := os.LookupEnv(passphraseEnv); ok {
+		return first, nil
+	}
+	second, err := passphrase(s, "again: ")
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(first, second) {
+		return nil, errors.New("the two passphrases differ")
+	}
+	return first, nil
+}

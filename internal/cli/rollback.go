@@ -1,0 +1,45 @@
+package cli
+
+import (
+	"strconv"
+
+	"github.com/fwc-dev/fwc/apply"
+	"github.com/urfave/cli/v2"
+)
+
+func rollbackCommand(s Streams) *cli.Command {
+	return &cli.Command{
+		Name:      "rollback",
+		Usage:     "back to the former firewall, or to a GENERATION of fwc history; 0 is the one before fwc",
+		ArgsUsage: "[GENERATION]",
+		Description: "Examples:\n" +
+			"  fwc rollback\n" +
+			"  fwc rollback 3\n" +
+			"  fwc rollback 0",
+		Flags: append(foreignFlags(), stateFlag(), formatFlag("text", "json"),
+			&cli.BoolFlag{Name: "dry-run", Usage: "plan and try, change nothing"}),
+		Action: func(c *cli.Context) error {
+			generation := apply.Previous
+			switch c.NArg() {
+			case 0:
+			case 1:
+				n, err := strconv.ParseUint(c.Args().First(), 10, 31)
+				if err != nil {
+					return usagef("rollback wants the number of a generation, not %q", c.Args().First())
+				}
+				if generation = int(n); n == 0 {
+					generation = apply.BeforeFWC
+				}
+			default:
+				return usagef("rollback wants one GENERATION at most")
+			}
+			r, err := apply.Rollback(c.Context, generation, apply.Options{
+				State: c.String("state"), Keep: c.StringSlice("keep"), Replace: c.Bool("replace"), DryRun: c.Bool("dry-run"),
+			})
+			if err != nil {
+				return explain(s, err)
+			}
+			return printApplied(c, s, r)
+		},
+	}
+}
