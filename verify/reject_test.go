@@ -200,7 +200,13 @@ func TestRejectHost(t *testing.T) {
 			}
 			var e *HostError
 			if !errors.As(err, &e) || !strings.Contains(err.Error(), c.words) {
-				t.Errorf("%v; want %s", err, c.words)
+				t.Fatalf("%v; want %s", err, c.words)
+			}
+			// The labels are known before the host's versions are.
+			checked, err := Check(testFile(t, c.change, k), trustOf(k), p, testNow, OpenState(filepath.Join(t.TempDir(), "state")))
+			must(t, err)
+			if labels := checked.Labels(); (labels != nil) != (len(e.Labels) > 0) {
+				t.Errorf("labels alone: %v", labels)
 			}
 		})
 	}

@@ -101,6 +101,15 @@ func (c *Checked) Match(host ruleset.Toolchain) (*Accepted, error) {
 	return &Accepted{checked: c, build: found, exact: exact, snapshot: snapshot}, nil
 }
 
+// Labels returns a *HostError if the artifact is not for a host with the
+// policy's labels. Match asks for it too.
+func (c *Checked) Labels() error {
+	if list := matchLabels(c.artifact.Manifest.Labels, c.policy); len(list) > 0 {
+		return &HostError{Labels: list}
+	}
+	return nil
+}
+
 // Artifact returns what was checked.
 func (c *Checked) Artifact() *artifact.Artifact { return c.artifact }
 
