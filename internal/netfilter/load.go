@@ -25,7 +25,11 @@ func Load(ctx context.Context, s *ruleset.Snapshot) error {
 		if d.Kind == ruleset.SysctlSet {
 			continue
 		}
-		if err := Restore(ctx, d, RestoreOptions{}); err != nil {
+		err := Restore(ctx, d, RestoreOptions{})
+		if tooLong(err) {
+			err = restorePieces(ctx, d)
+		}
+		if err != nil {
 			return narrow(ctx, d, err)
 		}
 	}
