@@ -64,6 +64,9 @@ func Build(ctx context.Context, opt Options) (*Result, error) {
 	if left > 0 {
 		b.note("%d files beside the script were left out: more than %d files or %d MB", left, maxFiles, maxFileBytes>>20)
 	}
+	if n := stdout.lost + stderr.lost; n > 0 {
+		b.note("%d bytes of the script's output were left out: it wrote more than %d", n, opt.MaxOutput)
+	}
 	if err := b.judge(); err != nil {
 		var ce *CallError
 		if errors.As(err, &ce) {

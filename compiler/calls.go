@@ -23,8 +23,9 @@ type Call struct {
 	// looks at the exit status.
 	Discarded, Tested bool
 
-	line   int // as the shell told, or 0
-	parent int // pid of the process that made it
+	line   int    // as the shell told, or 0
+	parent int    // pid of the process that made it
+	input  string // the file in shimIn that holds what a restore read, or ""
 }
 
 // String returns the call as one would type it.
@@ -63,7 +64,8 @@ func (c *Call) Message() string {
 
 // parseLog reads the record of the calls: for each, the fields "call", exit
 // status, parent's pid, line as the shell told, "quiet" if standard error was
-// thrown away, the path called, the number of arguments, the arguments, and
+// thrown away, the path called, the
+// name of the file with a restore's input, the number of arguments, the arguments, and
 // the words on standard error, each field ended by a NUL. A record that is cut
 // or that the script bent ends the list: whole is false.
 func parseLog(log []byte) (calls []Call, whole bool) {
@@ -73,14 +75,14 @@ func parseLog(log []byte) (calls []Call, whole bool) {
 		return string(f), ok
 	}
 	for len(log) > 0 {
-		var head [7]string
+		var head [8]string
 		for i := range head {
 			var ok bool
 			if head[i], ok = next(); !ok {
 				return calls, false
 			}
 		}
-		n, err := strconv.Atoi(head[6])
+		n, err := strconv.Atoi(head[7])
 		if head[0] != "call" || err != nil || n < 0 {
 			return calls, false
 		}
@@ -88,6 +90,9 @@ func parseLog(log []byte) (calls []Call, whole bool) {
 		c.Status, _ = strconv.Atoi(head[1])
 		c.parent, _ = strconv.Atoi(head[2])
 		c.line, _ = strconv.Atoi(head[3])
+		if head[6] != "" {
+			c.input = filepath.Base(head[6])
+		}
 		for range n {
 			a, ok := next()
 			if !ok {

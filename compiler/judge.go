@@ -76,6 +76,9 @@ func (b *build) judge() error {
 		}
 		return e
 	}
+	for _, w := range rep.Warnings {
+		b.warn(ruleset.Position{}, "%s", w)
+	}
 	for _, f := range res.Failures {
 		b.warn(f.Pos, "%s", strings.TrimPrefix(f.Error(), f.Pos.String()+": "))
 	}

@@ -27,20 +27,15 @@ const maxFrame = 1 << 30
 
 // config is what staging needs to know.
 type config struct {
-	Path      string   // as the script is called
-	Abs       string   // where it is
-	Interp    []string // run it with these instead of its own #! line
-	Args      []string
-	Env       []string
-	Dirs      []string // directories that the tar stream fills
-	Cwd       []string // the first that exists
-	Hostname  string
-	Bash      bool // the shell can tell line numbers
-	Timeout   time.Duration
-	Ifaces    []Iface
-	Limits    limits
-	LogLimit  int64
-	KeepGoing bool
+	Path    string   // as the script is called
+	Abs     string   // where it is
+	Interp  []string // run it with these instead of its own #! line
+	Args    []string
+	Env     []string
+	Cwd     []string // the first that exists
+	Timeout time.Duration
+	Ifaces  []Iface
+	Limits  limits
 }
 
 // report is what staging found.
@@ -65,6 +60,8 @@ type report struct {
 	// Written are the sysctl keys that the script wrote.
 	Written []string
 	Notes   []string
+	// Warnings are what a reviewer must see.
+	Warnings []string
 
 	Toolchain ruleset.Toolchain
 	Dumps     []ruleset.Dump

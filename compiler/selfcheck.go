@@ -29,10 +29,12 @@ func (s *stage) capture(ctx context.Context, rep *report) error {
 	if err != nil {
 		return fmt.Errorf("self-check: %w", err)
 	}
-	if what != nil {
-		calls, _ := parseLog(rep.Log)
-		rep.Loss = &loss{What: what.String(), Call: s.culprit(ctx, snap, calls, what)}
+	calls, _ := parseLog(rep.Log)
+	if what == nil {
+		rep.Loss, rep.Warnings = s.lostNegation(ctx, snap, calls, rep.Toolchain.Backend)
+		return nil
 	}
+	rep.Loss = &loss{What: what.String(), Call: s.culprit(ctx, snap, calls, what)}
 	return nil
 }
 

@@ -20,6 +20,7 @@ const (
 	shimLog  = toolDir + "/log"
 	shimBins = toolDir + "/bin"
 	shimReal = toolDir + "/real"
+	shimIn   = toolDir + "/in"
 )
 
 // maxTool bounds a tool's file. The largest is a static nft of some MB.
@@ -46,25 +47,6 @@ func shimmed(name string) bool {
 	return false
 }
 
-// shimText is the script that stands for a tool. Standard error is read
-// through a command substitution, which costs no second process, and is given
-// on after the tool's end. A record is a list of fields that end in NUL, see
-// parseLog; the shell writes it in one piece.
-func shimText(real string) string {
-	return `#!/bin/sh
-# Stands for the tool of this name: runs it and notes how it went.
-{ e=$(` + real + ` "$@" 2>&1 >&3 3>&-) && s=0 || s=$?; } 3>&1
-[ -n "$s" ] || exec ` + real + ` "$@"
-q=
-if [ "$s" != 0 ]; then
-  if [ ! -e /proc/self/fd/2 ] || [ /proc/self/fd/2 -ef /dev/null ]; then q=quiet; fi
-fi
-[ -z "$e" ] || printf '%s\n' "$e" >&2
-printf '%s\0' call "$s" "$PPID" "${FWC_LINE-}" "$q" "$0" "$#" "$@" "$e" 2>/dev/null >>` + shimLog + `
-exit "$s"
-`
-}
-
 // shims puts them into place. It runs in the base, with the staging root made.
 type shims struct {
 	root   string
@@ -87,6 +69,12 @@ func (s *shims) install() error {
 	}
 	// Scripts may change to another user.
 	if err := os.Chmod(log, 0o666); err != nil {
+		return err
+	}
+	if err := os.Mkdir(filepath.Join(s.root, shimIn), 0o777); err != nil {
+		return err
+	}
+	if err := os.Chmod(filepath.Join(s.root, shimIn), 0o1777); err != nil {
 		return err
 	}
 	var seen []string
@@ -132,7 +120,7 @@ func (s *shims) dir(dir string) error {
 		if err := os.Symlink(bin, filepath.Join(s.root, link)); err != nil {
 			return err
 		}
-		if err := s.place(filepath.Join(s.root, path), shimText(link)); err != nil {
+		if err := s.place(filepath.Join(s.root, path), shimText(link, strings.HasSuffix(e.Name(), "-restore"))); err != nil {
 			s.notes = append(s.notes, fmt.Sprintf("calls of %s are not noted: %v", path, err))
 		}
 	}
