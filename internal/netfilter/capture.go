@@ -39,7 +39,11 @@ func captureOnce(ctx context.Context, nl *conn, scope Scope) ([]ruleset.Dump, er
 	if err != nil {
 		return nil, err
 	}
-	jobs, err := plan(ctx, tables, scope.Counters)
+	sets, err := nl.sets()
+	if err != nil {
+		return nil, err
+	}
+	jobs, err := plan(ctx, tables, len(sets) > 0, scope.Counters)
 	if err != nil {
 		return nil, err
 	}
@@ -131,6 +135,8 @@ func (j *job) check(stdout, stderr []byte) error {
 		case bytes.Contains(line, []byte("-legacy tables present, use ")):
 		// Labels are then printed as numbers.
 		case bytes.Contains(line, []byte("connlabel.conf")):
+		// ipset falls back to the older protocol of the two.
+		case bytes.Contains(line, []byte("Kernel support protocol versions")):
 		default:
 			return &ToolError{Tool: j.p.tool, Args: j.args, Status: "incomplete dump", Stderr: string(line)}
 		}

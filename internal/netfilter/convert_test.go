@@ -1,6 +1,7 @@
 package netfilter
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -45,6 +46,33 @@ func TestARPSaveRefuses(t *testing.T) {
 	for _, s := range []string{"Chain INPUT\n", "-j ACCEPT\n"} {
 		if got, err := arpSave([]byte(s)); err == nil {
 			t.Errorf("%q: got %q and no error", s, got)
+		}
+	}
+}
+
+func TestMissingTool(t *testing.T) {
+	_, err := lookup("iptables-no-such-thing")
+	var e *NoToolError
+	if !errors.As(err, &e) || e.Tool != "iptables-no-such-thing" || e.Package() != "iptables" {
+		t.Errorf("got %v", err)
+	}
+	for tool, want := range map[string]string{"nft": "nftables", "ipset": "ipset", "ebtables-nft-save": "iptables",
+		"arptables-legacy": "arptables", "ebtables-legacy": "ebtables"} {
+		if got := (&NoToolError{Tool: tool}).Package(); got != want {
+			t.Errorf("%s is in %s, want %s", tool, got, want)
+		}
+	}
+}
+
+func TestTimeless(t *testing.T) {
+	for in, want := range map[string]string{
+		"192.0.2.1":                         "192.0.2.1",
+		"192.0.2.1 timeout 297":             "192.0.2.1 timeout",
+		"192.0.2.1 timeout 0 comment \"x\"": "192.0.2.1 timeout 0 comment \"x\"",
+		"192.0.2.1 timeout 5 comment \"x\"": "192.0.2.1 timeout comment \"x\"",
+	} {
+		if got := timeless(in); got != want {
+			t.Errorf("%q: got %q, want %q", in, got, want)
 		}
 	}
 }

@@ -94,16 +94,6 @@ func (n *setNames) extension(f ruleset.Family, kind, name string, rev byte, info
 	return e, nil
 }
 
-// Of linux/netfilter/ipset/ip_set.h.
-const (
-	ipsetInvalid       = 65535 // IPSET_INVALID_ID
-	ipsetProtocol      = 7
-	ipsetCmdGetByIndex = 15
-	ipsetAttrProtocol  = 1
-	ipsetAttrSetName   = 2
-	ipsetAttrIndex     = 11
-)
-
 // setNames finds the names of ipsets by the index that rules hold.
 type setNames struct {
 	nl    *conn
@@ -117,11 +107,8 @@ func (n *setNames) name(index uint16) (string, error) {
 	if n.nl == nil {
 		return "", errors.New("no socket to ask for ipset names")
 	}
-	req := attr(nil, ipsetAttrProtocol, []byte{ipsetProtocol})
-	req = attr(req, ipsetAttrIndex|unix.NLA_F_NET_BYTEORDER, binary.BigEndian.AppendUint16(nil, index))
-	m := request(ipsetCmdGetByIndex, 0, unix.AF_UNSPEC, req)
-	m.Header.Type = unix.NFNL_SUBSYS_IPSET<<8 | ipsetCmdGetByIndex
-	msgs, err := n.nl.Execute(m)
+	msgs, err := n.nl.Execute(ipsetRequest(ipsetCmdGetByIndex, 0, ipsetAttrIndex,
+		binary.BigEndian.AppendUint16(nil, index)))
 	if err != nil {
 		return "", fmt.Errorf("name of the ipset with index %d: %w", index, err)
 	}

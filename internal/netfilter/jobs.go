@@ -14,7 +14,7 @@ import (
 )
 
 // plan returns the runs that print everything the kernel holds.
-func plan(ctx context.Context, tables []table, counters bool) ([]job, error) {
+func plan(ctx context.Context, tables []table, sets, counters bool) ([]job, error) {
 	var jobs []job
 	var with []string
 	if counters {
@@ -68,12 +68,12 @@ func plan(ctx context.Context, tables []table, counters bool) ([]job, error) {
 		return nil, err
 	}
 	jobs = append(jobs, legacy...)
-	path, err := lookup("ipset")
-	switch {
-	case err == nil:
+	if sets {
+		path, err := lookup("ipset")
+		if err != nil {
+			return nil, err
+		}
 		jobs = append(jobs, job{kind: ruleset.IPSet, path: path, args: []string{"save"}})
-	case !isNoTool(err):
-		return nil, err
 	}
 	return jobs, nil
 }

@@ -39,8 +39,11 @@ func Restore(ctx context.Context, d ruleset.Dump, opts RestoreOptions) error {
 	case ruleset.NFTables:
 		// nft -j -f takes text that is no JSON for its own language and may
 		// exit 0.
-		if !json.Valid(d.Text) {
-			return &LoadError{Dump: d.Name(), Tool: "nft", Msg: "not valid JSON"}
+		var doc struct {
+			Nftables []json.RawMessage `json:"nftables"`
+		}
+		if json.Unmarshal(d.Text, &doc) != nil || doc.Nftables == nil {
+			return &LoadError{Dump: d.Name(), Tool: "nft", Msg: "not valid JSON for nft"}
 		}
 		path, err = lookup("nft")
 		args = []string{"-j", "-f", "-"}

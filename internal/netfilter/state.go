@@ -5,10 +5,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/fwc-dev/fwc/ruleset"
-	"github.com/fwc-dev/fwc/ruleset/ipset"
 )
 
 // State is what the kernel itself holds: the expressions of nf_tables rules
@@ -86,31 +84,10 @@ func Objects(ctx context.Context) (*State, error) {
 	slices.SortFunc(s.tables, func(a, b objTable) int {
 		return cmp.Or(cmp.Compare(a.backend, b.backend), cmp.Compare(a.family, b.family), cmp.Compare(a.name, b.name))
 	})
-	if s.sets, err = objectSets(ctx); err != nil {
+	if s.sets, err = nl.objectSets(ctx); err != nil {
 		return nil, err
 	}
 	return s, nil
-}
-
-// objectSets reads the ipsets.
-func objectSets(ctx context.Context) ([]ruleset.Set, error) {
-	path, err := lookup("ipset")
-	if isNoTool(err) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	out, _, err := run(ctx, nil, path, "save")
-	if err != nil {
-		return nil, err
-	}
-	sets, err := ipset.Parse("ipset save", out)
-	if err != nil {
-		return nil, err
-	}
-	slices.SortFunc(sets, func(a, b ruleset.Set) int { return strings.Compare(a.Name, b.Name) })
-	return sets, nil
 }
 
 // idle drops what an iptables program makes on the way and what does nothing:
