@@ -7,12 +7,13 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 // FuzzContainer: what decodes as a container encodes to the same bytes.
 func FuzzContainer(f *testing.F) {
-	f.Add(testFile(f))
 	f.Add(testFile(f, testKey(f, 1)))
+	f.Add(smallFile(f))
 	f.Add(make([]byte, 2*blockSize))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		members, err := decodeContainer(data)
@@ -27,6 +28,19 @@ func FuzzContainer(f *testing.F) {
 	})
 }
 
+// smallFile returns an artifact with little in it.
+func smallFile(t testing.TB, signers ...Signer) []byte {
+	t.Helper()
+	m := &Manifest{Script: Script{SHA256: hexDigest(nil)}, Builds: []Build{{}}}
+	m.Created = time.Unix(0, 0)
+	m.Builds[0].Toolchain.Kernel, m.Builds[0].Toolchain.Arch = "6", "x"
+	data, err := Encode(m, []Member{{Name: "a", Data: []byte("b")}}, signers...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
 // FuzzFile: the whole way that a file takes before anyone vouches for it. The
 // fuzzer does not have to find checksums: they are put right.
 func FuzzFile(f *testing.F) {
@@ -34,6 +48,7 @@ func FuzzFile(f *testing.F) {
 	data := testFile(f, k)
 	f.Add(data, 0)
 	f.Add(data[:len(data)-512], 1)
+	f.Add(smallFile(f, k), 1)
 	f.Fuzz(func(t *testing.T, data []byte, fix int) {
 		if fix%2 == 1 {
 			data = bytes.Clone(data)
