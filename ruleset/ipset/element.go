@@ -19,7 +19,7 @@ type element struct {
 // atom is one dimension of an element.
 type atom struct {
 	text string
-	key  []byte
+	key  string
 }
 
 // maxExpansion bounds how many elements one add may stand for: the largest
@@ -29,6 +29,15 @@ const maxExpansion = 1 << 16
 // elements returns what one element of an add line stands for: itself, or all
 // that its ranges hold.
 func (s *set) elements(text string) ([]element, error) {
+	if len(s.typ.parts) == 1 && strings.IndexByte(text, ',') < 0 {
+		atoms, err := s.atoms(s.scratchAtoms[:0], s.typ.parts[0], text)
+		if err != nil {
+			return nil, err
+		}
+		s.scratchAtoms = atoms[:0]
+		s.scratch, err = join(s.scratch[:0], [][]atom{atoms})
+		return s.scratch, err
+	}
 	fields := strings.SplitN(text, ",", 4)
 	if len(fields) == 1 && s.typ.name == "bitmap:ip,mac" {
 		// The address alone: the kernel fills in the MAC of the first match.
@@ -50,7 +59,7 @@ func (s *set) elements(text string) ([]element, error) {
 		}
 		dims = append(dims, atoms)
 	}
-	return join(s.scratch[:0], dims)
+	return join(nil, dims)
 }
 
 // join returns the elements of the cross product of the dimensions.
@@ -64,7 +73,7 @@ func join(dst []element, dims [][]atom) ([]element, error) {
 	}
 	if len(dims) == 1 {
 		for _, a := range dims[0] {
-			dst = append(dst, element{a.text, string(a.key)})
+			dst = append(dst, element(a))
 		}
 		return dst, nil
 	}
@@ -97,7 +106,7 @@ func (s *set) atoms(dst []atom, p part, text string) ([]atom, error) {
 			return nil, err
 		}
 		for port := int(from); port <= int(to); port++ {
-			dst = append(dst, atom{formatPort(proto, uint16(port)), []byte{proto, byte(port >> 8), byte(port)}})
+			dst = append(dst, atom{formatPort(proto, uint16(port)), string([]byte{proto, byte(port >> 8), byte(port)})})
 		}
 		return dst, nil
 	case partPlain:
@@ -109,7 +118,7 @@ func (s *set) atoms(dst []atom, p part, text string) ([]atom, error) {
 			return nil, fmt.Errorf("%s is outside of the set's range %d-%d", text, s.low, s.high)
 		}
 		for port := int(from); port <= int(to); port++ {
-			dst = append(dst, atom{strconv.Itoa(port), []byte{byte(port >> 8), byte(port)}})
+			dst = append(dst, atom{strconv.Itoa(port), string([]byte{byte(port >> 8), byte(port)})})
 		}
 		return dst, nil
 	case partMAC:
@@ -117,25 +126,25 @@ func (s *set) atoms(dst []atom, p part, text string) ([]atom, error) {
 		if err != nil {
 			return nil, err
 		}
-		return append(dst, atom{fmt.Sprintf("%02X:%02X:%02X:%02X:%02X:%02X", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]), mac}), nil
+		return append(dst, atom{fmt.Sprintf("%02X:%02X:%02X:%02X:%02X:%02X", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]), string(mac)}), nil
 	case partMark:
 		n, err := number(text, 1<<32-1)
 		if err != nil {
 			return nil, err
 		}
 		mark := uint32(n) & s.markmask
-		return append(dst, atom{fmt.Sprintf("0x%08x", mark), binary.BigEndian.AppendUint32(nil, mark)}), nil
+		return append(dst, atom{fmt.Sprintf("0x%08x", mark), string(binary.BigEndian.AppendUint32(nil, mark))}), nil
 	case partDevice:
 		name := strings.TrimPrefix(text, "physdev:")
 		if name == "" || len(name) > 15 {
 			return nil, fmt.Errorf("%q is no interface name", name)
 		}
-		return append(dst, atom{quote(text), append([]byte(text), 0)}), nil
+		return append(dst, atom{quote(text), text + "\x00"}), nil
 	case partSet:
 		if err := checkName(text); err != nil {
 			return nil, err
 		}
-		return append(dst, atom{quote(text), []byte(text)}), nil
+		return append(dst, atom{quote(text), text}), nil
 	}
 	return nil, errors.New("no such part of an element")
 }
@@ -193,15 +202,31 @@ func (s *set) networks(dst []atom, text string) ([]atom, error) {
 	return dst, nil
 }
 
-func addressAtom(a netip.Addr) atom {
-	return atom{a.String(), a.AsSlice()}
+func addressAtom(a netip.Addr) atom { return atom{a.String(), addressKey(a, -1)} }
+
+// addressKey returns an address's bytes, and the prefix length if there is one.
+func addressKey(a netip.Addr, bits int) string {
+	var b [17]byte
+	n := a.BitLen() / 8
+	if n == 4 {
+		v := a.As4()
+		copy(b[:], v[:])
+	} else {
+		v := a.As16()
+		copy(b[:], v[:])
+	}
+	if bits >= 0 {
+		b[n] = byte(bits)
+		n++
+	}
+	return string(b[:n])
 }
 
 func (s *set) networkAtom(p netip.Prefix) atom {
 	if a := masked(p.Addr(), s.netmask, s.bitmask); a != p.Addr() {
 		p = netip.PrefixFrom(a, p.Bits())
 	}
-	key := append(p.Addr().AsSlice(), byte(p.Bits()))
+	key := addressKey(p.Addr(), p.Bits())
 	if p.IsSingleIP() {
 		return atom{p.Addr().String(), key}
 	}

@@ -38,7 +38,13 @@ func Parse(file string, text []byte) ([]ruleset.Set, error) {
 // state is what the commands so far have made.
 type state struct {
 	sets map[string]*set
+	// expanded counts the elements that ranges stood for.
+	expanded int
 }
+
+// maxExpanded bounds what the ranges of one file may stand for: a line of 30
+// bytes can name 65,536 elements.
+const maxExpanded = 1 << 22
 
 // run executes one line.
 func (st *state) run(room []string, line string, number int) error {
@@ -246,6 +252,9 @@ func (st *state) add(name, elem string, args []string, exist bool) error {
 	elems, err := s.elements(elem)
 	if err != nil {
 		return err
+	}
+	if st.expanded += len(elems) - 1; st.expanded > maxExpanded {
+		return fmt.Errorf("the ranges of the file hold more than %d elements", maxExpanded)
 	}
 	options, where, ref, err := s.memberOptions(args)
 	if err != nil {

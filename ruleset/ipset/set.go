@@ -32,9 +32,10 @@ type set struct {
 	skbinfo, comment bool
 	counters         bool
 
-	order   []string // of a list:set: member names
-	members map[string]member
-	scratch []element
+	order        []string // of a list:set: member names
+	members      map[string]member
+	scratch      []element // reused from one add to the next
+	scratchAtoms []atom
 }
 
 // member is one element with its options as they stand in the dump.
