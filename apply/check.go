@@ -1,0 +1,53 @@
+package apply
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// maxCheckOutput bounds what a CheckError quotes.
+const maxCheckOutput = 1000
+
+// check runs the health check from the calling thread, so that it sees the
+// firewall's own network namespace.
+func check(ctx context.Context, opts Options) error {
+	if opts.Check == "" {
+		return nil
+	}
+	limited, cancel := context.WithTimeout(ctx, opts.CheckTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(limited, "/bin/sh", "-c", opts.Check)
+	var out tail
+	cmd.Stdout, cmd.Stderr = &out, &out
+	cmd.WaitDelay = time.Second
+	// What the check starts ends with it.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	err := cmd.Run()
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if errors.Is(limited.Err(), context.DeadlineExceeded) {
+		err = fmt.Errorf("no answer within %v", opts.CheckTimeout)
+	}
+	return &CheckError{Command: opts.Check, Err: err, Output: strings.TrimSpace(out.String())}
+}
+
+// tail keeps the last bytes that are written to it.
+type tail struct{ bytes.Buffer }
+
+// Write never fails.
+func (t *tail) Write(p []byte) (int, error) {
+	t.Buffer.Write(p[max(0, len(p)-maxCheckOutput):])
+	t.Next(max(0, t.Len()-maxCheckOutput))
+	return len(p), nil
+}

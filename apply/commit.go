@@ -1,0 +1,91 @@
+package apply
+
+import (
+	"context"
+	"time"
+
+	"github.com/fwc-dev/fwc/ruleset"
+)
+
+// State is a firewall as a Committer needs it: what it is, and how far its
+// counters have come.
+type State struct {
+	*ruleset.Snapshot
+	// Raw are the same dumps with counters, as the tools print them. Without
+	// them counters start from zero.
+	Raw []ruleset.Dump
+}
+
+// Committer changes the calling thread's network namespace.
+type Committer interface {
+	// Commit brings the firewall from from, which is the present one, to to.
+	// It sends only what differs. After an error the firewall may be anything
+	// between the two; the caller reads it and commits the way back.
+	Commit(ctx context.Context, from, to *State) (Outcome, error)
+}
+
+// Outcome says how a commit went.
+type Outcome struct {
+	// Transactions is how many changes, each atomic in itself, the kernel saw.
+	Transactions int
+	// Fallback says why it was more than one, "" if it was not.
+	Fallback string
+}
+
+// PerTable commits with the tools' own restore programs: sets first, each in
+// one swap, then the tables of each family one after the other, then what the
+// new firewall no longer has.
+type PerTable struct {
+	// Wait bounds the wait for the xtables lock, 0 for no bound.
+	Wait time.Duration
+}
+
+// fault is called at each step of a change with its name; tests make it fail
+// or end the process there.
+var fault = func(point string) error { return nil }
+
+// Commit implements Committer.
+func (p PerTable) Commit(ctx context.Context, from, to *State) (Outcome, error) {
+	c := &change{ctx: ctx, wait: p.Wait, from: from, to: to}
+	err := c.run()
+	if c.out.Transactions > 1 {
+		c.out.Fallback = "each table is replaced in a transaction of its own"
+	}
+	return c.out, err
+}
+
+// change is one commit under way.
+type change struct {
+	ctx      context.Context
+	wait     time.Duration
+	from, to *State
+	out      Outcome
+}
+
+func (c *change) run() error {
+	sets := planSets(c.from.Snapshot, c.to.Snapshot)
+	tables := changedTables(c.from.Snapshot, c.to.Snapshot, sets.clash)
+	steps := []struct {
+		name string
+		do   func() error
+	}{
+		{"sets", func() error { return c.loadSets(sets) }},
+		{"tables", func() error { return c.loadTables(tables, sets.stand) }},
+		{"clash", func() error { return c.settleClash(sets, tables) }},
+		{"native", func() error { return c.loadNative(tables) }},
+		{"sysctls", c.loadSysctls},
+		{"destroy", func() error { return c.destroySets(sets.destroy) }},
+	}
+	for _, s := range steps {
+		if err := c.ctx.Err(); err != nil {
+			return context.Cause(c.ctx)
+		}
+		if err := fault(s.name); err != nil {
+			return err
+		}
+		if err := s.do(); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,211 @@
+package apply
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fwc-dev/fwc/internal/netfilter"
+	"github.com/fwc-dev/fwc/ruleset"
+	"github.com/fwc-dev/fwc/ruleset/ipset"
+)
+
+// setPlan is how the ipsets change.
+type setPlan struct {
+	// create are sets to make: new ones under their own name, the others under
+	// a name for the time being, see stand.
+	create []ruleset.Set
+	// swap are pairs: a set in use and the new content that waits beside it.
+	swap [][2]string
+	// update are add and del lines for sets that others fill too, which keep
+	// what they hold.
+	update  []string
+	updated []string // those sets
+	// clash are sets that a swap cannot change, since their type or family is
+	// another: rules use a stand-in until the old set is gone.
+	clash []ruleset.Set
+	stand map[string]string // of a clash: set to stand-in
+	// destroy are the sets to drop at the end, in that order.
+	destroy []string
+}
+
+// planSets compares the sets of two states.
+func planSets(from, to *ruleset.Snapshot) *setPlan {
+	p := &setPlan{stand: map[string]string{}}
+	name := freshNames(from, to)
+	fills := dynamicSets(to)
+	var spare []string
+	for _, t := range to.Sets {
+		f := setOf(from, t.Name)
+		switch {
+		case f == nil:
+			p.create = append(p.create, p.renamed(t, t.Name))
+		case f.Type != t.Type || familyOf(f) != familyOf(&t) || p.holdsClash(f):
+			p.clash = append(p.clash, t)
+			p.stand[t.Name] = name()
+			p.create = append(p.create, p.renamed(t, p.stand[t.Name]))
+			spare = append(spare, p.stand[t.Name])
+		case sameSet(f, &t):
+		case fills[t.Name] && shape(f) == shape(&t):
+			p.update = append(p.update, updates(f, &t)...)
+			p.updated = append(p.updated, t.Name)
+		default:
+			n := name()
+			p.create = append(p.create, p.renamed(t, n))
+			p.swap = append(p.swap, [2]string{n, t.Name})
+			spare = append(spare, n)
+		}
+	}
+	// Lists stand last and go first, stand-ins and swapped content too.
+	for _, f := range from.Sets {
+		if setOf(to, f.Name) == nil {
+			p.destroy = append(p.destroy, f.Name)
+		}
+	}
+	p.destroy = append(p.destroy, spare...)
+	slices.Reverse(p.destroy)
+	return p
+}
+
+// renamed returns a set under another name, with stand-ins in a list's place
+// of the sets that have one.
+func (p *setPlan) renamed(s ruleset.Set, name string) ruleset.Set {
+	s.Name = name
+	if s.Type == "list:set" && len(p.stand) > 0 {
+		s.Members = slices.Clone(s.Members)
+		for i, m := range s.Members {
+			member, rest, _ := strings.Cut(m, " ")
+			if n := p.stand[member]; n != "" {
+				s.Members[i] = strings.TrimSpace(n + " " + rest)
+			}
+		}
+	}
+	return s
+}
+
+// holdsClash says whether a live list refers to a set that must go, so that it
+// must go before.
+func (p *setPlan) holdsClash(f *ruleset.Set) bool {
+	return slices.ContainsFunc(listed(f), func(n string) bool { return p.stand[n] != "" })
+}
+
+// freshNames returns names that neither state uses.
+func freshNames(states ...*ruleset.Snapshot) func() string {
+	n := 0
+	return func() string {
+		for {
+			n++
+			name := fmt.Sprintf("fwc-%d", n)
+			if !slices.ContainsFunc(states, func(s *ruleset.Snapshot) bool { return setOf(s, name) != nil }) {
+				return name
+			}
+		}
+	}
+}
+
+// familyOf is a set's family as the create line has it, "" where the type has
+// none.
+func familyOf(s *ruleset.Set) string {
+	f := strings.Fields(s.Options)
+	if i := slices.Index(f, "family"); i >= 0 && i+1 < len(f) {
+		return f[i+1]
+	}
+	return ""
+}
+
+// sameSet says whether two sets hold the same, the time left aside.
+func sameSet(a, b *ruleset.Set) bool {
+	return same(&ruleset.Snapshot{Sets: []ruleset.Set{*a}}, &ruleset.Snapshot{Sets: []ruleset.Set{*b}})
+}
+
+// updates returns the ipset lines that turn one set's members into another's.
+func updates(from, to *ruleset.Set) (lines []string) {
+	old, wanted := keys(from), keys(to)
+	for _, m := range from.Members {
+		if !wanted[memberKey(m)] {
+			lines = append(lines, "del "+from.Name+" "+m+" -exist")
+		}
+	}
+	for _, m := range to.Members {
+		if !old[memberKey(m)] {
+			lines = append(lines, "add "+to.Name+" "+m+" -exist")
+		}
+	}
+	return lines
+}
+
+// loadSets makes the new content and swaps it in.
+func (c *change) loadSets(p *setPlan) error {
+	if err := c.ipset(ipset.Format(p.create)); err != nil {
+		return err
+	}
+	var b bytes.Buffer
+	for _, s := range p.swap {
+		fmt.Fprintf(&b, "swap %s %s\n", s[0], s[1])
+	}
+	for _, line := range p.update {
+		b.WriteString(line + "\n")
+	}
+	c.out.Transactions += len(p.swap) + len(p.update)
+	return c.ipset(b.Bytes())
+}
+
+// settleClash replaces the sets that rules now use a stand-in for, and points
+// the rules back.
+func (c *change) settleClash(p *setPlan, tables *tablePlan) error {
+	if len(p.clash) == 0 {
+		return nil
+	}
+	// A list that goes for good may hold one of them.
+	gone := slices.DeleteFunc(slices.Clone(p.destroy), func(n string) bool { return setOf(c.from.Snapshot, n) == nil })
+	p.destroy = slices.DeleteFunc(p.destroy, func(n string) bool { return slices.Contains(gone, n) })
+	clash := slices.Clone(p.clash)
+	slices.Reverse(clash)
+	for _, s := range clash {
+		gone = append(gone, s.Name)
+	}
+	gone = slices.DeleteFunc(gone, func(n string) bool { return slices.Contains(slices.Collect(maps.Values(p.stand)), n) })
+	if err := c.destroySets(gone); err != nil {
+		return err
+	}
+	if err := c.ipset(ipset.Format(p.clash)); err != nil {
+		return err
+	}
+	return c.loadTables(tables, nil)
+}
+
+// destroyWait bounds the retries of a destroy: the kernel gives a rule's
+// reference back some time after the rule.
+const destroyWait = 2 * time.Second
+
+func (c *change) destroySets(names []string) error {
+	deadline := time.Now().Add(destroyWait)
+	for _, name := range names {
+		for {
+			err := c.ipset([]byte("destroy " + name + "\n"))
+			if err == nil {
+				break
+			}
+			if time.Now().After(deadline) {
+				return err
+			}
+			select {
+			case <-c.ctx.Done():
+				return context.Cause(c.ctx)
+			case <-time.After(20 * time.Millisecond):
+			}
+		}
+	}
+	return nil
+}
+
+func (c *change) ipset(text []byte) error {
+	if len(text) == 0 {
+		return nil
+	}
+	return netfilter.Restore(c.ctx, ruleset.Dump{Kind: ruleset.IPSet, Text: text}, netfilter.RestoreOptions{})
+}

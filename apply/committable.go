@@ -1,0 +1,173 @@
+package apply
+
+import (
+	"encoding/json"
+	"errors"
+	"slices"
+
+	"github.com/fwc-dev/fwc/internal/netfilter"
+	"github.com/fwc-dev/fwc/ruleset"
+	"github.com/fwc-dev/fwc/ruleset/xtables"
+)
+
+// tablePlan is which tables change.
+type tablePlan struct {
+	load []ruleset.Table // xtables tables of to that from has not or has otherwise
+	drop []ruleset.Table // xtables tables that to has not
+	// native and dropNative are the same of nft's own tables.
+	native, dropNative []ruleset.Table
+}
+
+// changedTables compares the tables of two states. A table that uses a set
+// which must be replaced under it counts as changed.
+func changedTables(from, to *ruleset.Snapshot, clash []ruleset.Set) *tablePlan {
+	p := new(tablePlan)
+	for _, k := range tableKeys(to, from) {
+		f, t := tableOf(from, k), tableOf(to, k)
+		switch {
+		case k.Native && t == nil:
+			p.dropNative = append(p.dropNative, *f)
+		case k.Native:
+			if f == nil || !sameTable(f, t) {
+				p.native = append(p.native, *t)
+			}
+		case t == nil:
+			// A legacy table cannot go: empty is as good as gone.
+			if !nothing(f) || f.Backend == ruleset.NFT {
+				p.drop = append(p.drop, *f)
+			}
+		case f == nil || !sameTable(f, t) || uses(t, clash):
+			p.load = append(p.load, *t)
+		}
+	}
+	return p
+}
+
+func uses(t *ruleset.Table, sets []ruleset.Set) bool {
+	if len(sets) == 0 {
+		return false
+	}
+	for _, c := range t.Chains {
+		for _, r := range c.Rules {
+			if slices.ContainsFunc(setsOf(r.Text), func(n string) bool {
+				return slices.ContainsFunc(sets, func(s ruleset.Set) bool { return s.Name == n })
+			}) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// emptied returns a table with its hooks only, open.
+func emptied(t ruleset.Table) ruleset.Table {
+	var chains []ruleset.Chain
+	for _, c := range t.Chains {
+		if builtin(&c) {
+			chains = append(chains, ruleset.Chain{Name: c.Name, Policy: "ACCEPT"})
+		}
+	}
+	t.Chains = chains
+	return t
+}
+
+// loadTables replaces the changed xtables tables, one restore for each kind
+// and backend, and empties those that go. Sets in stand go by their stand-in.
+func (c *change) loadTables(p *tablePlan, stand map[string]string) error {
+	var gone []ruleset.Table
+	for _, t := range p.drop {
+		gone = append(gone, emptied(t))
+	}
+	all := slices.Concat(p.load, gone)
+	for _, kind := range ruleset.Kinds {
+		for _, backend := range []ruleset.Backend{ruleset.NFT, ruleset.Legacy} {
+			tables := ofKind(all, kind, backend)
+			if len(tables) == 0 {
+				continue
+			}
+			if err := fault("tables " + string(kind)); err != nil {
+				return err
+			}
+			if err := c.restore(kind, backend, tables, stand); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// restore replaces tables of one kind and backend. Counters go on where the
+// new table has a rule of the present one, or come from the state that is
+// being put back.
+func (c *change) restore(kind ruleset.Kind, backend ruleset.Backend, tables []ruleset.Table, stand map[string]string) error {
+	source := c.to.Raw
+	if source == nil {
+		source = c.from.Raw
+	}
+	n, err := countersOf(source, kind, backend)
+	if err != nil {
+		return err
+	}
+	d := ruleset.Dump{Kind: kind, Backend: backend, Text: render(kind, xtables.Format(tables), n, stand)}
+	c.out.Transactions += len(tables)
+	return netfilter.Restore(c.ctx, d, netfilter.RestoreOptions{Counters: true, Wait: c.wait})
+}
+
+// loadNative changes nft's own tables and deletes the tables that go, all in
+// one transaction.
+func (c *change) loadNative(p *tablePlan) error {
+	var commands []json.RawMessage
+	table := func(t *ruleset.Table, verb string) {
+		name := map[string]string{"family": string(t.Family), "name": t.Name}
+		b, _ := json.Marshal(map[string]any{verb: map[string]any{"table": name}}) // strings always encode
+		commands = append(commands, b)
+	}
+	var dropped int
+	for i := range p.drop {
+		if p.drop[i].Backend == ruleset.NFT {
+			table(&p.drop[i], "delete")
+			dropped++
+		}
+	}
+	for i := range p.dropNative {
+		table(&p.dropNative[i], "delete")
+	}
+	replaced := map[tableKey]bool{}
+	for i := range p.native {
+		// Added first, since what is not there cannot be deleted.
+		table(&p.native[i], "add")
+		table(&p.native[i], "delete")
+		replaced[keyOf(&p.native[i])] = true
+	}
+	body, err := nativeObjects(c.to.Snapshot, func(k tableKey) bool { return replaced[k] })
+	if err != nil {
+		return err
+	}
+	commands = append(commands, body...)
+	if len(commands) == 0 {
+		return nil
+	}
+	text, err := json.Marshal(map[string]any{"nftables": commands})
+	if err != nil {
+		return err
+	}
+	err = netfilter.Restore(c.ctx, ruleset.Dump{Kind: ruleset.NFTables, Backend: ruleset.NFT, Text: text}, netfilter.RestoreOptions{})
+	var missing *netfilter.NoToolError
+	if errors.As(err, &missing) && dropped == len(commands) {
+		return nil // the tables are empty already: without nft they stay so
+	}
+	c.out.Transactions++
+	return err
+}
+
+// loadSysctls writes the keys that differ.
+func (c *change) loadSysctls() error {
+	var list []ruleset.Sysctl
+	for _, v := range c.to.Sysctls {
+		if !slices.Contains(c.from.Sysctls, v) {
+			list = append(list, v)
+		}
+	}
+	c.out.Transactions += len(list)
+	return netfilter.SetSysctls(list)
+}

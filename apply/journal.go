@@ -1,0 +1,110 @@
+package apply
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/fwc-dev/fwc/internal/atomicfile"
+)
+
+// journalSchema is the version of the journal's format.
+const journalSchema = "fwc.journal/v1"
+
+// journal is the state directory's one moving part: a file that is replaced
+// whole, and on the disk, ahead of each step that it describes. Whatever
+// instant the power goes, it says which generation the kernel has or, with
+// pending, which one a change started from.
+type journal struct {
+	Schema string `json:"schema"`
+	// Current is the generation that the kernel was brought to last and that
+	// was kept; 0 where that is the firewall of before fwc.
+	Current int `json:"current"`
+	// Confirmed is the last generation that was confirmed or needed no
+	// confirmation: the one to start with after a boot.
+	Confirmed int `json:"confirmed"`
+	// Last is the highest generation number ever given.
+	Last int `json:"last"`
+	// Pending is a change that was begun and has not ended, nil if none.
+	Pending *pending `json:"pending,omitempty"`
+}
+
+// pending is a change under way. Until it is settled, the firewall to go back
+// to is the previous state stored beside the pending generation.
+type pending struct {
+	// Generation holds the previous state in its directory.
+	Generation int `json:"generation"`
+	// To is the generation that is current if the change is kept: Generation
+	// for an apply, an older one for a rollback.
+	To int `json:"to"`
+	// Step is how far it went.
+	Step step `json:"step"`
+	// Began is when, in UTC.
+	Began time.Time `json:"began"`
+	// Boot is the kernel's boot_id: after a reboot there is nothing to undo.
+	Boot string `json:"boot"`
+	// Touched is what the change may alter: going back alters nothing else, so
+	// that what others do meanwhile stays.
+	Touched touchedSet `json:"touched"`
+	// ConfirmBy is when the change is undone unless it is confirmed before; nil
+	// if it needs no confirmation.
+	ConfirmBy *time.Time `json:"confirmBy,omitempty"`
+}
+
+// step is a stage of a change.
+type step string
+
+// The steps. A change that is found in stepCommit or stepUndo is unfinished
+// and is undone; one in stepConfirm is whole and waits until ConfirmBy.
+const (
+	stepCommit  step = "commit"  // the kernel is being changed
+	stepUndo    step = "undo"    // and being changed back
+	stepConfirm step = "confirm" // the kernel has the new firewall
+)
+
+func journalPath(dir string) string { return filepath.Join(dir, "journal.json") }
+
+func readJournal(dir string) (*journal, error) {
+	path := journalPath(dir)
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return &journal{Schema: journalSchema}, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("journal: %w", err)
+	}
+	var j journal
+	if err := json.Unmarshal(text, &j); err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrState, path, err)
+	}
+	if j.Schema != journalSchema {
+		return nil, fmt.Errorf("%w: %s: schema %q is not known to this fwc", ErrState, path, j.Schema)
+	}
+	if j.Current < 0 || j.Confirmed < 0 || j.Last < max(j.Current, j.Confirmed) ||
+		j.Pending != nil && (j.Pending.Generation < 1 || j.Pending.Generation > j.Last+1) {
+		return nil, fmt.Errorf("%w: %s: generation out of range", ErrState, path)
+	}
+	return &j, nil
+}
+
+func (j *journal) write(dir string) error {
+	text, err := json.MarshalIndent(j, "", "\t")
+	if err != nil {
+		return err
+	}
+	return atomicfile.Write(journalPath(dir), append(text, '\n'), 0o600)
+}
+
+// bootID returns the identity of this boot of the kernel, see random(4).
+func bootID() string {
+	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(text))
+}

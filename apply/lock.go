@@ -1,0 +1,86 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// lockPoll is how often a held lock is asked for again: flock(2) has no
+// time-out, and a blocked call cannot be cancelled.
+const lockPoll = 50 * time.Millisecond
+
+// store is a locked state directory.
+type store struct {
+	dir  string
+	lock *os.File
+	*journal
+}
+
+// open locks the state directory, which it makes if need be, and reads its
+// journal. It waits up to wait for the lock and then returns an error that
+// wraps ErrBusy. The lock ends with close or with the process.
+func open(ctx context.Context, dir string, wait time.Duration) (*store, error) {
+	if err := os.MkdirAll(filepath.Join(dir, "generations"), 0o700); err != nil {
+		return nil, fmt.Errorf("state directory: %w", err)
+	}
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("state directory: %w", err)
+	}
+	if err := flock(ctx, f, wait); err != nil {
+		f.Close()
+		return nil, err
+	}
+	j, err := readJournal(dir)
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return &store{dir: dir, lock: f, journal: j}, nil
+}
+
+// close gives the lock back.
+func (s *store) close() { s.lock.Close() }
+
+func flock(ctx context.Context, f *os.File, wait time.Duration) error {
+	deadline := time.Now().Add(wait)
+	for {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, unix.EINTR):
+			continue
+		case !errors.Is(err, unix.EWOULDBLOCK):
+			return fmt.Errorf("lock %s: %w", f.Name(), err)
+		case time.Now().After(deadline):
+			return fmt.Errorf("%w: %s has been locked for %v", ErrBusy, f.Name(), wait)
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(lockPoll):
+		}
+	}
+}
+
+// update changes the journal on the disk and then in memory.
+func (s *store) update(change func(*journal)) error {
+	j := *s.journal
+	if j.Pending != nil {
+		p := *j.Pending
+		j.Pending = &p
+	}
+	change(&j)
+	if err := j.write(s.dir); err != nil {
+		return err
+	}
+	s.journal = &j
+	return nil
+}

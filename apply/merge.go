@@ -1,0 +1,261 @@
+package apply
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/fwc-dev/fwc/ruleset"
+)
+
+// merger collects what a three-way merge finds while it goes through tables
+// and sets.
+type merger struct {
+	base, ours, live *ruleset.Snapshot
+	keep             Keep
+
+	kept []Foreign // vouched for, and part of the wanted state
+	lost []Foreign // not vouched for, and not part of it
+	// keptRules are the xtables rules kept: the sets they name stay as well.
+	keptRules []string
+}
+
+// liveTable is one xtables table of the live firewall, sorted into what is
+// known and what is foreign.
+type liveTable struct {
+	*ruleset.Table
+	base, ours *ruleset.Table // nil where there is none
+	chains     []liveChain    // in the order of Chains
+	index      map[string]int // chain name to index
+}
+
+type liveChain struct {
+	*ruleset.Chain
+	foreign bool   // the chain itself
+	keptBy  string // of a foreign chain
+	known   []bool // rule by rule: not foreign
+	rules   []foreignRule
+}
+
+// foreignRule is a foreign rule of a chain.
+type foreignRule struct {
+	at     int    // index into the chain's rules
+	target string // what it jumps to
+	keptBy string
+	reason string
+}
+
+// table merges one xtables table. It returns nil where nothing is left.
+func (m *merger) table(base, ours, live *ruleset.Table) *ruleset.Table {
+	if live == nil {
+		return ours
+	}
+	lt := sortOut(base, ours, live)
+	lt.vouch(m.keep)
+	lt.dangling()
+	out := m.build(lt)
+	if ours == nil && nothing(out) {
+		return nil
+	}
+	return out
+}
+
+// sortOut tells foreign chains and rules from known ones: foreign is what
+// neither base nor ours has, each copy of a rule counted.
+func sortOut(base, ours, live *ruleset.Table) *liveTable {
+	lt := &liveTable{Table: live, base: base, ours: ours, index: make(map[string]int, len(live.Chains))}
+	for i := range live.Chains {
+		c := &live.Chains[i]
+		b, o := chainOf(base, c.Name), chainOf(ours, c.Name)
+		lc := liveChain{Chain: c, foreign: !builtin(c) && b == nil && o == nil, known: make([]bool, len(c.Rules))}
+		quota := rulesOf(o)
+		for text, n := range rulesOf(b) {
+			quota[text] = max(quota[text], n)
+		}
+		for k, r := range c.Rules {
+			if quota[r.Text] > 0 {
+				quota[r.Text]--
+				lc.known[k] = true
+				continue
+			}
+			lc.rules = append(lc.rules, foreignRule{at: k, target: target(r.Text)})
+		}
+		lt.index[c.Name] = i
+		lt.chains = append(lt.chains, lc)
+	}
+	return lt
+}
+
+// vouch marks what a pattern keeps: chains by name with all their rules, the
+// rules that jump to a kept chain, and the foreign chains kept rules jump to.
+func (lt *liveTable) vouch(keep Keep) {
+	for i := range lt.chains {
+		c := &lt.chains[i]
+		by := keep.match(c.Name)
+		if c.foreign {
+			c.keptBy = by
+			continue
+		}
+		for k := range c.rules {
+			c.rules[k].keptBy = by
+		}
+	}
+	for again := true; again; {
+		again = false
+		for i := range lt.chains {
+			c := &lt.chains[i]
+			for k := range c.rules {
+				r := &c.rules[k]
+				if c.foreign {
+					r.keptBy = c.keptBy
+				}
+				j, ok := lt.index[r.target]
+				if !ok || !lt.chains[j].foreign {
+					continue
+				}
+				switch to := &lt.chains[j]; {
+				case r.keptBy != "" && to.keptBy == "":
+					to.keptBy, again = r.keptBy, true
+				case r.keptBy == "" && to.keptBy != "" && !c.foreign:
+					r.keptBy, again = to.keptBy, true
+				}
+			}
+		}
+	}
+}
+
+// dangling finds kept rules whose target goes, and says so in their reason.
+func (lt *liveTable) dangling() {
+	for i := range lt.chains {
+		c := &lt.chains[i]
+		for k := range c.rules {
+			r := &c.rules[k]
+			j, ok := lt.index[r.target]
+			if r.keptBy == "" || !ok || lt.stays(j) {
+				continue
+			}
+			r.reason = "it jumps to chain " + r.target + ", which the artifact removes"
+		}
+	}
+}
+
+// stays says whether the wanted table has the live chain i.
+func (lt *liveTable) stays(i int) bool {
+	c := &lt.chains[i]
+	if c.foreign {
+		return c.keptBy != ""
+	}
+	return builtin(c.Chain) || chainOf(lt.ours, c.Name) != nil ||
+		slices.ContainsFunc(c.rules, func(r foreignRule) bool { return r.keptBy != "" && r.reason == "" })
+}
+
+// build makes the wanted table and records what was kept and what is lost.
+func (m *merger) build(lt *liveTable) *ruleset.Table {
+	out := *lt.Table
+	out.Chains = nil
+	if lt.ours != nil {
+		out = *lt.ours
+		out.Chains = slices.Clone(lt.ours.Chains)
+	}
+	for i := range lt.chains {
+		c := &lt.chains[i]
+		kept := m.record(lt, c)
+		policy := m.policy(lt, c)
+		o := out.Chain(c.Name)
+		if o == nil {
+			if len(kept) == 0 && c.keptBy == "" && !builtin(c.Chain) {
+				continue
+			}
+			out.Chains = append(out.Chains, ruleset.Chain{Name: c.Name})
+			o = &out.Chains[len(out.Chains)-1]
+		}
+		o.Policy = policy
+		o.Rules = place(o.Rules, c.Rules, c.known, kept)
+	}
+	slices.SortStableFunc(out.Chains, func(a, b ruleset.Chain) int {
+		if ab, bb := builtin(&a), builtin(&b); ab || bb {
+			if ab && bb {
+				return slices.Index(hooks, a.Name) - slices.Index(hooks, b.Name)
+			}
+			return map[bool]int{true: -1, false: 1}[ab]
+		}
+		return strings.Compare(a.Name, b.Name)
+	})
+	return &out
+}
+
+// record notes a chain's foreign content as kept or lost, and returns the
+// indices of the kept rules.
+func (m *merger) record(lt *liveTable, c *liveChain) []int {
+	f := Foreign{Backend: lt.Backend, Family: lt.Family, Table: lt.Name, Chain: c.Name}
+	if c.foreign {
+		f.Kind, f.Count, f.KeptBy = "chain", len(c.Rules), c.keptBy
+		m.note(f)
+	}
+	var kept []int
+	for _, r := range c.rules {
+		g := f
+		g.Kind, g.Text, g.Count, g.KeptBy, g.Reason = "rule", c.Rules[r.at].Text, 0, r.keptBy, r.reason
+		if !c.foreign || r.reason != "" { // a chain stands for its rules
+			m.note(g)
+		}
+		if r.keptBy != "" && r.reason == "" {
+			kept = append(kept, r.at)
+			m.keptRules = append(m.keptRules, g.Text)
+		}
+	}
+	return kept
+}
+
+func (m *merger) note(f Foreign) {
+	if f.KeptBy != "" && f.Reason == "" {
+		m.kept = append(m.kept, f)
+	} else {
+		m.lost = append(m.lost, f)
+	}
+}
+
+// policy merges a chain's policy. A live policy that is stricter than ACCEPT
+// and that neither side set is somebody's decision, like a rule; a live ACCEPT
+// is not: it is ours undone.
+func (m *merger) policy(lt *liveTable, c *liveChain) string {
+	if !builtin(c.Chain) {
+		if o := chainOf(lt.ours, c.Name); o != nil {
+			return o.Policy
+		}
+		return c.Policy
+	}
+	former, want := "ACCEPT", "ACCEPT"
+	if b := chainOf(lt.base, c.Name); b != nil {
+		former = b.Policy
+	}
+	if o := chainOf(lt.ours, c.Name); o != nil {
+		want = o.Policy
+	}
+	if c.Policy == "ACCEPT" || c.Policy == former || c.Policy == want {
+		return want
+	}
+	f := Foreign{Kind: "policy", Backend: lt.Backend, Family: lt.Family, Table: lt.Name, Chain: c.Name, Text: c.Policy, KeptBy: m.keep.match(c.Name)}
+	m.note(f)
+	if f.KeptBy != "" {
+		return c.Policy
+	}
+	return want
+}
+
+func chainOf(t *ruleset.Table, name string) *ruleset.Chain {
+	if t == nil {
+		return nil
+	}
+	return t.Chain(name)
+}
+
+// rulesOf counts the copies of each rule of a chain.
+func rulesOf(c *ruleset.Chain) map[string]int {
+	n := make(map[string]int)
+	if c != nil {
+		for _, r := range c.Rules {
+			n[r.Text]++
+		}
+	}
+	return n
+}

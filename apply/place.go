@@ -1,0 +1,96 @@
+package apply
+
+import (
+	"sort"
+
+	"github.com/fwc-dev/fwc/ruleset"
+)
+
+// place inserts the kept foreign rules of a live chain into ours. A foreign
+// rule stays behind the rule of ours that it stands behind now; one that
+// stands ahead of all of ours stays first, one behind all of ours stays last.
+// In a chain that holds none of ours yet the foreign rules come first, as if
+// ours had been appended.
+//
+// kept gives the indices into live of the foreign rules, known says which live
+// rules are not foreign.
+func place(ours, live []ruleset.Rule, known []bool, kept []int) []ruleset.Rule {
+	if len(kept) == 0 {
+		return ours
+	}
+	anchors := anchor(ours, live, known)
+	lastOurs := -1
+	for i := range live {
+		if known[i] && anchors[i] >= 0 {
+			lastOurs = i
+		}
+	}
+	out := make([]ruleset.Rule, 0, len(ours)+len(kept))
+	next, at, seen := 0, 0, 0 // next of ours to write; where the foreign one goes
+	for _, k := range kept {
+		for ; seen < k; seen++ {
+			if anchors[seen] >= 0 {
+				at = anchors[seen] + 1
+			}
+		}
+		if lastOurs >= 0 && k > lastOurs {
+			at = len(ours)
+		}
+		out = append(out, ours[next:at]...)
+		next = at
+		out = append(out, live[k])
+	}
+	return append(out, ours[next:]...)
+}
+
+// anchor aligns the known rules of live with ours: for each live rule the
+// index of its counterpart, or -1. Counterparts ascend; where rules have moved
+// the longest run that kept its order counts.
+func anchor(ours, live []ruleset.Rule, known []bool) []int {
+	at := make(map[string][]int, len(ours))
+	for i, r := range ours {
+		at[r.Text] = append(at[r.Text], i)
+	}
+	pair := make([]int, len(live))
+	for i, r := range live {
+		pair[i] = -1
+		if q := at[r.Text]; known[i] && len(q) > 0 {
+			pair[i], at[r.Text] = q[0], q[1:]
+		}
+	}
+	keepAscending(pair)
+	return pair
+}
+
+// keepAscending sets to -1 what is not on a longest ascending subsequence of
+// the values that are not -1.
+func keepAscending(v []int) {
+	var tails []int // index of the smallest last value of a run of each length
+	before := make([]int, len(v))
+	for i, x := range v {
+		if x < 0 {
+			continue
+		}
+		n := sort.Search(len(tails), func(k int) bool { return v[tails[k]] >= x })
+		before[i] = -1
+		if n > 0 {
+			before[i] = tails[n-1]
+		}
+		if n == len(tails) {
+			tails = append(tails, i)
+		} else {
+			tails[n] = i
+		}
+	}
+	on := make([]bool, len(v))
+	if len(tails) > 0 {
+		for i := tails[len(tails)-1]; i >= 0; i = before[i] {
+			on[i] = true
+		}
+	}
+	for i := range v {
+		if !on[i] {
+			v[i] = -1
+		}
+	}
+}

@@ -1,0 +1,299 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/fwc-dev/fwc/internal/netfilter"
+	"github.com/fwc-dev/fwc/ruleset"
+	"github.com/fwc-dev/fwc/ruleset/dump"
+)
+
+// replans bounds how often a plan is made again because others changed the
+// firewall meanwhile.
+const replans = 5
+
+// draft is a plan and the live state that it starts from.
+type draft struct {
+	plan *Plan
+	live *State
+	keep Keep
+}
+
+// draft reads the live firewall and plans.
+func (s *store) draft(ctx context.Context, c candidate, opts Options) (*draft, error) {
+	g, base, err := s.base()
+	if err != nil {
+		return nil, err
+	}
+	keep := opts.Keep
+	if c.back {
+		keep = append(append(Keep{}, keep...), c.generation.Keep...)
+		if g != nil {
+			keep = append(keep, g.Keep...)
+		}
+	}
+	live, err := capture(ctx, c.ours, base)
+	if err != nil {
+		return nil, err
+	}
+	if err := sysctlsExist(c.ours, live.Snapshot); err != nil {
+		return nil, err
+	}
+	p, err := Merge(base, c.ours, live.Snapshot, MergeOptions{Keep: keep, Replace: opts.Replace})
+	if err != nil {
+		return nil, err
+	}
+	return &draft{plan: p, live: live, keep: keep}, nil
+}
+
+func (d *draft) result(s *store, c candidate, word string) *Result {
+	return &Result{Digest: c.generation.Digest, Generation: s.Current, Result: word,
+		Changes: d.plan.Changes, ForeignKept: d.plan.Foreign, ForeignLost: d.plan.Lost, Plan: d.plan}
+}
+
+// capture reads the live firewall with counters, and the sysctls that the
+// snapshots name.
+func capture(ctx context.Context, snapshots ...*ruleset.Snapshot) (*State, error) {
+	scope := netfilter.Scope{Counters: true}
+	for _, s := range snapshots {
+		if s == nil {
+			continue
+		}
+		for _, v := range s.Sysctls {
+			scope.Sysctls = append(scope.Sysctls, v.Key)
+			scope.Sysctls = append(scope.Sysctls, sideEffects(v.Key)...)
+		}
+	}
+	raw, err := netfilter.CaptureRaw(ctx, scope)
+	if err != nil {
+		return nil, fmt.Errorf("read the live firewall: %w", err)
+	}
+	snap, err := dump.Snapshot(raw)
+	if err != nil {
+		return nil, fmt.Errorf("read the live firewall: %w", err)
+	}
+	return &State{Snapshot: snap, Raw: raw}, nil
+}
+
+// run applies a candidate under the lock.
+func (s *store) run(ctx context.Context, c candidate, opts Options) (*Result, error) {
+	if s.Pending != nil {
+		return nil, fmt.Errorf("%w: generation %d waits for its confirmation", ErrBusy, s.Pending.To)
+	}
+	d, err := s.draft(ctx, c, opts)
+	if err != nil {
+		return nil, err
+	}
+	for range replans {
+		objects, err := d.plan.trial(ctx)
+		if err != nil {
+			return nil, err
+		}
+		from, err := d.present(ctx, objects)
+		if err != nil {
+			return nil, err
+		}
+		if len(d.plan.Changes) == 0 && len(from.Tables) == len(d.live.Tables) {
+			return s.unchanged(c, d)
+		}
+		if !opts.Replace {
+			if err := d.wayBack(ctx, from); err != nil {
+				return nil, err
+			}
+		}
+		again, err := s.draft(ctx, c, opts)
+		if err != nil {
+			return nil, err
+		}
+		if same(again.live.Snapshot, d.live.Snapshot) {
+			d.live = again.live // with the latest counters
+			return s.commit(ctx, c, opts, d, from, objects)
+		}
+		d = again
+	}
+	return nil, fmt.Errorf("%w: it changed %d times while the apply was planned", ErrBusy, replans)
+}
+
+// present returns the live state as the committer is to see it: without the
+// tables that are as wanted in text but not in the kernel's own objects, which
+// so are loaded anew.
+func (d *draft) present(ctx context.Context, wanted *netfilter.State) (*ruleset.Snapshot, error) {
+	differ, err := objectsDiffer(ctx, wanted, func(k tableKey) bool {
+		f, t := tableOf(d.live.Snapshot, k), tableOf(d.plan.Wanted, k)
+		return f != nil && t != nil && !d.plan.carried[k] && sameTable(f, t)
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := *d.live.Snapshot
+	out.Tables = slices.DeleteFunc(slices.Clone(out.Tables), func(t ruleset.Table) bool {
+		return slices.ContainsFunc(differ, func(m netfilter.Mismatch) bool {
+			return m.Backend == t.Backend && m.Family == t.Family && m.Table == t.Name
+		})
+	})
+	return &out, nil
+}
+
+// wayBack proves that the tables that the change touches can be put back from
+// their dumps: it loads them into a throwaway namespace and requires the
+// kernel's own objects to be the live ones.
+func (d *draft) wayBack(ctx context.Context, from *ruleset.Snapshot) error {
+	t := touched(from, d.plan.Wanted)
+	p := newParts()
+	for i := range d.live.Tables {
+		if table := &d.live.Tables[i]; t.table(keyOf(table)) {
+			p.add(table, d.live.Snapshot)
+		}
+	}
+	if len(p.tables) == 0 {
+		return nil
+	}
+	p.sets = d.live.Sets
+	s, err := p.snapshot()
+	if err != nil {
+		return err
+	}
+	objects, err := trial(ctx, s)
+	var differ []netfilter.Mismatch
+	if err == nil {
+		differ, err = objectsDiffer(ctx, objects, func(k tableKey) bool { return tableOf(s, k) != nil })
+	}
+	if err == nil && len(differ) > 0 {
+		err = errors.New(differ[0].String())
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrNoWayBack, err)
+	}
+	return nil
+}
+
+// commit writes the intent down, changes the kernel, reads back, checks, and
+// keeps the change or undoes it.
+func (s *store) commit(ctx context.Context, c candidate, opts Options, d *draft, from *ruleset.Snapshot, objects *netfilter.State) (*Result, error) {
+	g, to, err := s.begin(c, d, from)
+	if err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	var out Outcome
+	if err = fault("journal"); err == nil {
+		out, err = opts.Committer.Commit(ctx, &State{Snapshot: from, Raw: d.live.Raw}, &State{Snapshot: d.plan.Wanted, Raw: c.raw})
+	}
+	took := time.Since(began)
+	if err == nil {
+		err = s.prove(ctx, c, opts, d, objects)
+	}
+	if err == nil {
+		err = fault("settle")
+	}
+	if err == nil {
+		err = s.settle(to)
+	}
+	if err != nil {
+		return nil, s.undo(context.WithoutCancel(ctx), opts.Committer, d.live, err)
+	}
+	_ = s.prune() // a history too long harms nobody
+	r := d.result(s, c, Applied)
+	if c.back {
+		r.Result = RolledBack
+		_ = s.discard(g.Number)
+	}
+	r.Transactions, r.Fallback, r.CommitMillis = out.Transactions, out.Fallback, took.Milliseconds()
+	return r, nil
+}
+
+// begin stores the generation and the journal's intent.
+func (s *store) begin(c candidate, d *draft, from *ruleset.Snapshot) (*Generation, int, error) {
+	g := c.generation
+	g.Number, g.Parent, g.At = s.Last+1, s.Current, time.Now().UTC().Truncate(time.Second)
+	g.Keep = d.keep
+	if err := s.writeGeneration(&g, c.artifact, c.ours, d.live); err != nil {
+		return nil, 0, errors.Join(err, s.discard(g.Number))
+	}
+	if err := fault("generation"); err != nil {
+		return nil, 0, err
+	}
+	to := g.Number
+	if c.back {
+		to = c.to
+	}
+	err := s.update(func(j *journal) {
+		j.Pending = &pending{Generation: g.Number, To: to, Step: stepCommit, Began: g.At, Boot: bootID(),
+			Touched: touched(from, d.plan.Wanted)}
+	})
+	if err != nil {
+		return nil, 0, errors.Join(err, s.discard(g.Number))
+	}
+	return &g, to, nil
+}
+
+// prove reads the kernel back, holds it to the plan and to the trial, and runs
+// the health check.
+func (s *store) prove(ctx context.Context, c candidate, opts Options, d *draft, objects *netfilter.State) error {
+	if err := fault("readback"); err != nil {
+		return err
+	}
+	now, err := capture(ctx, c.ours)
+	if err != nil {
+		return err
+	}
+	if err := equal("read back", d.plan.Wanted, onlySysctls(now.Snapshot, c.ours.Sysctls)); err != nil {
+		return err
+	}
+	differ, err := objectsDiffer(ctx, objects, func(k tableKey) bool {
+		t := tableOf(d.plan.Wanted, k)
+		return t != nil && !d.plan.carried[k]
+	})
+	if err != nil {
+		return err
+	}
+	if len(differ) > 0 {
+		return fmt.Errorf("read back: the kernel's objects are not those of the trial: %v", differ[0])
+	}
+	if err := check(ctx, opts); err != nil {
+		return err
+	}
+	if c.record != nil {
+		return c.record()
+	}
+	return nil
+}
+
+// settle makes the pending change the current generation.
+func (s *store) settle(to int) error {
+	return s.update(func(j *journal) {
+		j.Current, j.Confirmed, j.Last, j.Pending = to, to, max(j.Last, to), nil
+	})
+}
+
+// unchanged records a candidate that the live firewall already is.
+func (s *store) unchanged(c candidate, d *draft) (*Result, error) {
+	if s.Current > 0 && !c.back {
+		if g, err := s.generation(s.Current); err == nil && g.Digest == c.generation.Digest && g.Applied == c.ours.Digest() {
+			return d.result(s, c, Unchanged), nil
+		}
+	}
+	g, to, err := s.begin(c, d, d.live.Snapshot)
+	if err != nil {
+		return nil, err
+	}
+	if c.record != nil {
+		err = c.record()
+	}
+	if err == nil {
+		err = s.settle(to)
+	}
+	if err != nil {
+		drop := s.update(func(j *journal) { j.Pending = nil })
+		return nil, errors.Join(err, drop, s.discard(g.Number))
+	}
+	if c.back {
+		_ = s.discard(g.Number)
+	}
+	_ = s.prune()
+	return d.result(s, c, Unchanged), nil
+}

@@ -1,0 +1,109 @@
+package apply
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/fwc-dev/fwc/internal/netfilter"
+	"github.com/fwc-dev/fwc/internal/netns"
+	"github.com/fwc-dev/fwc/ruleset"
+)
+
+// Trial loads a snapshot, its sysctls aside, into a throwaway namespace with
+// this host's own tools, reads it back and requires it to be the same. It
+// returns the kernel's own objects of it. iptables-restore --test is not
+// enough: it accepts a jump to a chain that is not there. The error is a
+// *TrialError.
+func Trial(ctx context.Context, s *ruleset.Snapshot) (*netfilter.State, error) {
+	p := newParts()
+	for i := range s.Tables {
+		p.add(&s.Tables[i], s)
+	}
+	p.sets = s.Sets
+	bare, err := p.snapshot()
+	if err != nil {
+		return nil, err
+	}
+	return trial(ctx, bare)
+}
+
+func trial(ctx context.Context, s *ruleset.Snapshot) (*netfilter.State, error) {
+	var objects *netfilter.State
+	err := netns.Do(func() error {
+		if err := netfilter.Load(ctx, s); err != nil {
+			return err
+		}
+		got, err := netfilter.Capture(ctx, netfilter.Scope{})
+		if err != nil {
+			return err
+		}
+		if err := equal("what was loaded", s, got); err != nil {
+			return err
+		}
+		objects, err = netfilter.Objects(ctx)
+		return err
+	})
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		return nil, &TrialError{Err: err}
+	}
+	return objects, nil
+}
+
+// trial loads what the plan would send.
+func (p *Plan) trial(ctx context.Context) (*netfilter.State, error) {
+	s, err := p.loadable()
+	if err != nil {
+		return nil, err
+	}
+	return trial(ctx, s)
+}
+
+// equal returns an error that names the first difference between two
+// firewalls.
+func equal(what string, want, got *ruleset.Snapshot) error {
+	changes := ruleset.Diff(settled(want), settled(got))
+	if len(changes) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s is not what was wanted, in %s: %s", what, count(len(changes), "place"), describe(&changes[0]))
+}
+
+// describe puts a change in words.
+func describe(c *ruleset.Change) string {
+	where := ""
+	if c.Table != "" {
+		where = fmt.Sprintf("%s table %s %s: ", c.Backend, c.Family, c.Table)
+	}
+	text := c.New
+	switch {
+	case c.Kind == ruleset.Changed:
+		text = fmt.Sprintf("%q became %q", c.Old, c.New)
+	case text == "":
+		text = c.Old
+	}
+	name := c.Object
+	if name == "" {
+		name = c.Chain
+	}
+	return fmt.Sprintf("%s%s %s %s: %s", where, c.Kind, c.Subject, name, text)
+}
+
+// objectsDiffer returns where the kernel's own objects are not those wanted,
+// for the tables that judge names: a save can lose a match, so that tables
+// alike as text are not alike. Ipsets do not count: their text is whole.
+func objectsDiffer(ctx context.Context, want *netfilter.State, judge func(k tableKey) bool) ([]netfilter.Mismatch, error) {
+	got, err := netfilter.Objects(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(want.Diff(got), func(m netfilter.Mismatch) bool {
+		k := tableKey{m.Backend, m.Family, m.Table, false}
+		n := k
+		n.Native = true
+		return m.Table == "" || !judge(k) && !judge(n)
+	}), nil
+}

@@ -1,0 +1,122 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+)
+
+// undo puts the state of before the pending change back after cause, and
+// returns the *FailedError that says how it ended. What cannot be put back
+// stays pending, to be tried again at the next start.
+func (s *store) undo(ctx context.Context, committer Committer, before *State, cause error) error {
+	p := s.Pending
+	if p == nil { // settled, and the journal could not be trusted to say so
+		return &FailedError{Cause: cause, Undo: errors.New("the journal has no pending change")}
+	}
+	_ = s.update(func(j *journal) { j.Pending.Step = stepUndo }) // a full disk must not stop it
+	err := putBack(ctx, committer, before, &p.Touched)
+	if err == nil {
+		err = s.forget()
+	}
+	return &FailedError{Cause: cause, Undo: err}
+}
+
+// putBack restores what a change touched and checks that it is as it was.
+func putBack(ctx context.Context, committer Committer, before *State, t *touchedSet) error {
+	now, err := capture(ctx, before.Snapshot)
+	if err != nil {
+		return err
+	}
+	target, err := overlay(now.Snapshot, before.Snapshot, t)
+	if err != nil {
+		return err
+	}
+	if _, err := committer.Commit(ctx, now, &State{Snapshot: target, Raw: before.Raw}); err != nil {
+		return err
+	}
+	after, err := capture(ctx, before.Snapshot)
+	if err != nil {
+		return err
+	}
+	return equal("what was put back", target, onlySysctls(after.Snapshot, target.Sysctls))
+}
+
+// forget drops the pending change from the journal and what was stored for it.
+func (s *store) forget() error {
+	n := 0
+	if s.Pending != nil {
+		n = s.Pending.Generation
+	}
+	if err := s.update(func(j *journal) { j.Pending = nil }); err != nil {
+		return err
+	}
+	if n > s.Last {
+		_ = s.discard(n)
+	}
+	return nil
+}
+
+// discard removes what is stored of a generation that did not come to be.
+func (s *store) discard(n int) error {
+	if n <= s.Last {
+		return nil
+	}
+	return os.RemoveAll(s.path(n))
+}
+
+// Recovery says what became of a change that was cut short, by a crash or a
+// power cut.
+type Recovery struct {
+	// Generation is the one that was being applied.
+	Generation int       `json:"generation"`
+	Began      time.Time `json:"began"`
+	// Rebooted says that the kernel has started since, so that there was
+	// nothing left to undo.
+	Rebooted bool `json:"rebooted"`
+}
+
+// Recover undoes a change that was cut short, if there is one, and returns nil
+// if not. Every apply and rollback does so first.
+func Recover(ctx context.Context, opts Options) (*Recovery, error) {
+	opts = opts.withDefaults()
+	if used, err := inUse(opts.State); err != nil || !used {
+		return nil, err
+	}
+	s, err := open(ctx, opts.State, opts.LockWait)
+	if err != nil {
+		return nil, err
+	}
+	defer s.close()
+	return s.recover(ctx, opts.Committer)
+}
+
+func (s *store) recover(ctx context.Context, committer Committer) (*Recovery, error) {
+	p := s.Pending
+	if p == nil || p.Step == stepConfirm && p.ConfirmBy != nil && time.Now().Before(*p.ConfirmBy) && p.Boot == bootID() {
+		return nil, nil
+	}
+	r := &Recovery{Generation: p.To, Began: p.Began, Rebooted: p.Boot != bootID()}
+	if !r.Rebooted {
+		before, err := s.previous(p.Generation)
+		if err == nil {
+			err = putBack(context.WithoutCancel(ctx), committer, before, &p.Touched)
+		}
+		if err != nil {
+			cut := fmt.Errorf("an apply that began at %s was cut short", p.Began.Format(time.RFC3339))
+			return nil, &FailedError{Cause: cut, Undo: err}
+		}
+	}
+	return r, s.forget()
+}
+
+// inUse says whether a state directory has a journal.
+func inUse(dir string) (bool, error) {
+	_, err := os.Stat(journalPath(dir))
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
