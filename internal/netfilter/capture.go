@@ -17,25 +17,25 @@ func CaptureRaw(ctx context.Context, scope Scope) ([]ruleset.Dump, error) {
 		return nil, err
 	}
 	defer nl.Close()
-	for range dumpTries {
+	for range again(ctx) {
 		dumps, err := captureOnce(ctx, nl, scope)
 		if !errors.Is(err, errInterrupted) {
 			return dumps, err
 		}
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
 	}
-	return nil, ErrChanging
+	return nil, unsettled(ctx)
 }
 
 // captureOnce returns errInterrupted if the generation moved meanwhile.
 func captureOnce(ctx context.Context, nl *conn, scope Scope) ([]ruleset.Dump, error) {
 	before, err := nl.generation()
-	if err != nil && !absent(err) {
-		return nil, err
+	var tables []table
+	switch {
+	case err == nil:
+		tables, err = nl.tables()
+	case errors.Is(err, errAbsent):
+		err = nil
 	}
-	tables, err := nl.tables()
 	if err != nil {
 		return nil, err
 	}

@@ -114,6 +114,9 @@ func TestCorpusObjects(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if len(text) > 2_000_000 {
+				continue // more of the same as another one of 34,000 rules
+			}
 			name := f.Name() + "/" + strings.Fields(loader)[0]
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()

@@ -1,16 +1,42 @@
 package netfilter
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"iter"
+	"time"
 
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 )
 
-// dumpTries bounds how often a dump that the kernel calls inconsistent is
-// taken anew.
-const dumpTries = 10
+// A picture that changed while it was taken is taken anew: dumpTries times at
+// least, and for as long as patience.
+const (
+	dumpTries = 10
+	patience  = 3 * time.Second
+)
+
+// again yields until the tries are used up.
+func again(ctx context.Context) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		start := time.Now()
+		for i := 0; i < dumpTries || time.Since(start) < patience; i++ {
+			if !yield(i) || ctx.Err() != nil {
+				return
+			}
+		}
+	}
+}
+
+// unsettled is what again ends in.
+func unsettled(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return ErrChanging
+}
 
 // messageBuffer is the size of the buffer that messages are read into. The
 // kernel fills each message of a dump up to the largest buffer it saw, 32 KiB
@@ -66,11 +92,12 @@ func (c *conn) dump(msg uint16, family byte, attrs []byte) ([]netlink.Message, e
 }
 
 // generation returns the ruleset's generation id, which every change of an
-// nf_tables object increments.
+// nf_tables object increments. The error wraps errAbsent on a kernel without
+// nf_tables.
 func (c *conn) generation() (uint32, error) {
 	msgs, err := c.Execute(request(unix.NFT_MSG_GETGEN, 0, unix.AF_UNSPEC, nil))
 	if err != nil {
-		return 0, err
+		return 0, asAbsent(err)
 	}
 	for _, m := range msgs {
 		if len(m.Data) < 4 {
@@ -85,8 +112,15 @@ func (c *conn) generation() (uint32, error) {
 	return 0, errors.New("the kernel gives no ruleset generation")
 }
 
-// absent says whether an error means that this kernel has no nf_tables.
-func absent(err error) bool {
-	return errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EPROTONOSUPPORT) ||
-		errors.Is(err, unix.EAFNOSUPPORT) || errors.Is(err, unix.EINVAL)
+// errAbsent says that this kernel lacks a subsystem.
+var errAbsent = errors.New("not in this kernel")
+
+// asAbsent makes errAbsent of what netlink answers for a subsystem that it
+// does not have: EINVAL too, so it is for a first, well-formed request only.
+func asAbsent(err error) error {
+	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EPROTONOSUPPORT) ||
+		errors.Is(err, unix.EAFNOSUPPORT) || errors.Is(err, unix.EINVAL) {
+		return fmt.Errorf("%w: %w", errAbsent, err)
+	}
+	return err
 }

@@ -25,10 +25,10 @@ const (
 
 // objects returns the nf_tables tables with all they hold.
 func (c *conn) objects(ctx context.Context, names *setNames) ([]objTable, error) {
-	for range dumpTries {
+	for range again(ctx) {
 		before, err := c.generation()
 		if err != nil {
-			if absent(err) {
+			if errors.Is(err, errAbsent) {
 				return nil, nil
 			}
 			return nil, err
@@ -47,11 +47,8 @@ func (c *conn) objects(ctx context.Context, names *setNames) ([]objTable, error)
 		if after == before {
 			return ts, nil
 		}
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
 	}
-	return nil, ErrChanging
+	return nil, unsettled(ctx)
 }
 
 // owned names an object by family, table and name.
@@ -224,7 +221,7 @@ func (c *conn) readObjects(d *decoder, at func(ruleset.Family, string) *objTable
 	}
 	msgs, err = c.dump(unix.NFT_MSG_GETFLOWTABLE, unix.AF_UNSPEC, nil)
 	if err != nil {
-		if absent(err) {
+		if errors.Is(asAbsent(err), errAbsent) {
 			return nil // before Linux 4.16
 		}
 		return err

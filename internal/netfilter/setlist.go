@@ -19,6 +19,7 @@ import (
 const (
 	ipsetInvalid       = 65535 // IPSET_INVALID_ID
 	ipsetProtocol      = 7
+	ipsetCmdProtocol   = 1
 	ipsetCmdList       = 7
 	ipsetCmdGetByIndex = 15
 	ipsetAttrProtocol  = 1
@@ -32,10 +33,13 @@ const (
 	ipsetFlagWithForceadd = 1 << 5
 )
 
-// ipsetRequest makes a message to ipset.
+// ipsetRequest makes a message to ipset, with one attribute unless typ is 0.
 func ipsetRequest(cmd uint16, flags netlink.HeaderFlags, typ uint16, v []byte) netlink.Message {
 	req := attr(nil, ipsetAttrProtocol, []byte{ipsetProtocol})
-	m := request(0, flags, unix.AF_UNSPEC, attr(req, typ|unix.NLA_F_NET_BYTEORDER, v))
+	if typ != 0 {
+		req = attr(req, typ|unix.NLA_F_NET_BYTEORDER, v)
+	}
+	m := request(0, flags, unix.AF_UNSPEC, req)
 	m.Header.Type = netlink.HeaderType(unix.NFNL_SUBSYS_IPSET<<8 | cmd)
 	return m
 }
@@ -43,12 +47,15 @@ func ipsetRequest(cmd uint16, flags netlink.HeaderFlags, typ uint16, v []byte) n
 // sets lists the ipsets of the namespace by name, each with its IPSET_FLAG_WITH
 // flags. A kernel without ipset has none.
 func (c *conn) sets() (map[string]uint32, error) {
+	if _, err := c.Execute(ipsetRequest(ipsetCmdProtocol, 0, 0, nil)); err != nil {
+		if errors.Is(asAbsent(err), errAbsent) {
+			return nil, nil
+		}
+		return nil, fmt.Errorf("ask for the ipset protocol: %w", err)
+	}
 	flags := binary.BigEndian.AppendUint32(nil, ipsetFlagListHeader)
 	msgs, err := c.Execute(ipsetRequest(ipsetCmdList, netlink.Dump, ipsetAttrFlags, flags))
 	if err != nil {
-		if absent(err) || errors.Is(err, unix.ENOENT) {
-			return nil, nil
-		}
 		return nil, fmt.Errorf("list ipsets: %w", err)
 	}
 	sets := map[string]uint32{}

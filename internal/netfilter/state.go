@@ -14,6 +14,10 @@ import (
 // exactly when they treat packets alike and carry the same comments. Handles,
 // counters and what else changes at run time are left out. Get one with
 // Objects.
+//
+// It cannot show what never reached the kernel: iptables-nft 1.8.9 leaves
+// ! --dport 0:65535 out of the rule that it sends. Of the legacy backend it
+// has ip, ip6 and arp, not bridge.
 type State struct {
 	tables []objTable
 	sets   []ruleset.Set

@@ -62,13 +62,10 @@ var ipBuiltins = map[string]map[string]baseChain{
 }
 
 // tables lists the tables of nf_tables, each with its owner, by family and
-// name. It creates nothing. A kernel without nf_tables has none.
+// name. It creates nothing.
 func (c *conn) tables() ([]table, error) {
 	msgs, err := c.dump(unix.NFT_MSG_GETTABLE, unix.AF_UNSPEC, nil)
 	if err != nil {
-		if absent(err) {
-			return nil, nil
-		}
 		return nil, fmt.Errorf("list nf_tables tables: %w", err)
 	}
 	var ts []table
