@@ -25,6 +25,7 @@ var allowed = map[string][]string{
 	"ruleset/packets":     {"ruleset", "ruleset/"},
 	"compiler":            {"ruleset", "ruleset/", "internal/netns", "internal/netfilter"},
 	"artifact":            {"ruleset", "ruleset/dump"},
+	"artifact/sshagent":   {"artifact"},
 	"verify":              {"artifact", "ruleset", "internal/atomicfile"},
 	"apply":               {"verify", "artifact", "ruleset", "ruleset/", "internal/netns", "internal/netfilter", "internal/atomicfile"},
 	"lab":                 {"ruleset", "ruleset/", "internal/netns", "internal/netfilter"},

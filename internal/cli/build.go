@@ -70,7 +70,9 @@ func build(c *cli.Context, s Streams) error {
 	if err != nil {
 		return err
 	}
-	if old != nil {
+	if c.IsSet("against") {
+		// The file about to be replaced is not signed into the new one: the
+		// same build to the same name would never give the same bytes.
 		m.Against = old.Digest
 	}
 

@@ -36,19 +36,20 @@ as_root=()
 unshare "${as_root[@]}" --net --mount bash -euc '
 	mount -t tmpfs tmpfs /run # the xtables lock lives there
 	echo "label.role = router" > policy.conf
-	flags="--trust demo.pub --policy policy.conf --state state"
+	state="--state state"
+	flags="--trust demo.pub --policy policy.conf $state"
 	run fwc apply v1.artifact $flags
-	run fwc status $flags
+	run fwc status $state
 	run fwc apply v2.artifact $flags
 	iptables -t nat -S PREROUTING
-	run fwc status $flags
+	run fwc status $state
 	say "Somebody changes a rule by hand: status names it."
 	run iptables -I INPUT -p tcp --dport 23 -j ACCEPT
-	run fwc status $flags --exit-code || echo "(exit $?)"
+	run fwc status $state --exit-code || echo "(exit $?)"
 	run iptables -D INPUT -p tcp --dport 23 -j ACCEPT
 	say "And back."
-	run fwc rollback $flags
+	run fwc rollback $state
 	iptables -t nat -S PREROUTING
-	run fwc history $flags
+	run fwc history $state
 '
 say "Done: nothing is left behind."
