@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -61,6 +62,9 @@ func start(ctx context.Context, stdin []byte, path string, args ...string) (*pro
 	p.cmd.Stdin = bytes.NewReader(stdin)
 	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
 	p.cmd.WaitDelay = time.Second
+	// A key typed at the terminal ends fwc, which then ends the program or lets
+	// it put things back: not the program itself.
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := p.cmd.Start(); err != nil {
 		return nil, &ToolError{Tool: p.tool, Args: args, Status: err.Error(), Err: err}
 	}
