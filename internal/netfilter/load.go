@@ -15,7 +15,8 @@ var loadOrder = []ruleset.Kind{ruleset.IPSet, ruleset.IPTables, ruleset.IP6Table
 // Load puts a snapshot into an empty namespace: sets, the tables of both
 // backends, native tables, sysctls. It returns a *LoadError for the first line
 // that a program or the kernel refuses, and a *NoToolError where a program is
-// missing; the namespace is then best thrown away.
+// missing; the namespace is then best thrown away. A table may arrive in more
+// than one transaction.
 func Load(ctx context.Context, s *ruleset.Snapshot) error {
 	dumps := slices.Clone(s.Dumps)
 	slices.SortStableFunc(dumps, func(a, b ruleset.Dump) int {

@@ -1,7 +1,6 @@
 package netfilter
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,93 +9,109 @@ import (
 	"github.com/fwc-dev/fwc/ruleset"
 )
 
-// A netlink message is as long as the socket's send buffer at most. The nft
-// programs enlarge theirs with SO_SNDBUFFORCE, which socket(7) allows with
-// CAP_NET_ADMIN in the first user namespace only: in another one a transaction
-// of more than 200 KB, 1,400 rules or so, is refused. Into an empty namespace,
-// where nobody waits for one step, it can go in pieces.
+// firstPiece is how many rules or commands are tried at once where a whole
+// table is too much.
+const firstPiece = 500
 
-// A piece ends at the first of two bounds. A short rule is some 150 bytes of
-// netlink message, a long one two to five times its text.
-const (
-	pieceLines = 400
-	pieceBytes = 32 << 10
-)
-
-// tooLong says whether a restore failed for the length of its transaction.
+// tooLong says whether a transaction was larger than the socket's buffer. Only
+// who has CAP_NET_ADMIN over the whole machine may enlarge that (SO_SNDBUFFORCE
+// in socket(7)); in a user namespace about 200 KB is the limit, some 500 rules.
 func tooLong(err error) bool {
-	var e *LoadError
-	return errors.As(err, &e) && strings.Contains(e.Msg, "Message too long") // EMSGSIZE, by strerror(3)
+	var te *ToolError
+	return errors.As(err, &te) && strings.Contains(te.Stderr, "Message too long") // EMSGSIZE
 }
 
-// restorePieces restores a dump of the nft backend in several transactions.
+// restorePieces loads a dump in several transactions, each as large as the
+// kernel takes. It is for a namespace that nobody else uses yet.
 func restorePieces(ctx context.Context, d ruleset.Dump) error {
 	if d.Kind == ruleset.NFTables {
-		return restoreDocument(ctx, d)
+		return restoreCommands(ctx, d)
 	}
-	table := ""
-	first := true // of its table
-	var piece bytes.Buffer
-	begin := 0 // lines before the piece
-	flush := func(upTo int) error {
-		if table == "" {
-			return nil
+	lines := strings.Split(string(d.Text), "\n")
+	for from := 0; from < len(lines); {
+		to := from + 1
+		for to < len(lines) && !strings.HasPrefix(lines[to], "*") {
+			to++
 		}
-		text := table + piece.String() + "COMMIT\n"
-		err := Restore(ctx, ruleset.Dump{Kind: d.Kind, Backend: d.Backend, Text: []byte(text)}, RestoreOptions{NoFlush: !first})
-		var le *LoadError
-		if errors.As(err, &le) && le.Line > 0 {
-			le.Line += begin - 1
+		if err := restoreTable(ctx, d, lines, from, to); err != nil {
+			return err
 		}
-		first, begin = false, upTo
-		piece.Reset()
-		return err
-	}
-	n := 0
-	for line := range strings.Lines(string(d.Text)) {
-		n++
-		switch {
-		case strings.HasPrefix(line, "*"):
-			table, first, begin = line, true, n
-		case strings.HasPrefix(line, "COMMIT"):
-			if err := flush(n); err != nil {
-				return err
-			}
-			table = ""
-		default:
-			piece.WriteString(line)
-			if piece.Len() >= pieceBytes || n-begin >= pieceLines {
-				if err := flush(n); err != nil {
-					return err
-				}
-			}
-		}
+		from = to
 	}
 	return nil
 }
 
-// restoreDocument is restorePieces for native tables.
-func restoreDocument(ctx context.Context, d ruleset.Dump) error {
+// restoreTable loads the table that stands in the lines from from up to to.
+func restoreTable(ctx context.Context, d ruleset.Dump, lines []string, from, to int) error {
+	var head, rules, tail []int
+	for i := from; i < to; i++ {
+		switch {
+		case strings.HasPrefix(lines[i], "-"):
+			rules = append(rules, i)
+		case lines[i] == "COMMIT":
+			tail = append(tail, i)
+		default:
+			head = append(head, i)
+		}
+	}
+	if !strings.HasPrefix(lines[from], "*") {
+		return nil // comments ahead of the first table
+	}
+	return inPieces(len(rules), func(i, j int) error {
+		piece := head
+		if i > 0 {
+			piece = []int{from}
+		}
+		piece = append(append(append([]int(nil), piece...), rules[i:j]...), tail...)
+		var text strings.Builder
+		for _, n := range piece {
+			text.WriteString(lines[n] + "\n")
+		}
+		err := Restore(ctx, ruleset.Dump{Kind: d.Kind, Backend: d.Backend, Text: []byte(text.String())},
+			RestoreOptions{NoFlush: i > 0})
+		var le *LoadError
+		if errors.As(err, &le) && le.Line > 0 && le.Line <= len(piece) {
+			le.Line = piece[le.Line-1] + 1
+		}
+		return err
+	})
+}
+
+// restoreCommands loads the commands of an nft document.
+func restoreCommands(ctx context.Context, d ruleset.Dump) error {
 	var doc struct {
 		Nftables []json.RawMessage `json:"nftables"`
 	}
 	if err := json.Unmarshal(d.Text, &doc); err != nil {
 		return err
 	}
-	for rest := doc.Nftables; len(rest) > 0; {
-		n, size := 0, 0
-		for n < len(rest) && n < pieceLines && size < pieceBytes {
-			size += len(rest[n])
-			n++
-		}
-		text, err := json.Marshal(map[string]any{"nftables": rest[:n]})
+	all := doc.Nftables
+	return inPieces(len(all), func(i, j int) error {
+		doc.Nftables = all[i:j]
+		text, err := json.Marshal(doc)
 		if err != nil {
 			return err
 		}
-		rest = rest[n:]
-		if err := Restore(ctx, ruleset.Dump{Kind: d.Kind, Text: text, Backend: d.Backend}, RestoreOptions{}); err != nil {
+		return Restore(ctx, ruleset.Dump{Kind: d.Kind, Backend: d.Backend, Text: text}, RestoreOptions{})
+	})
+}
+
+// inPieces calls load for consecutive ranges of n things, at least once, and
+// for smaller ones where one was too long.
+func inPieces(n int, load func(i, j int) error) error {
+	size := firstPiece
+	for i := 0; ; {
+		j := min(i+size, n)
+		err := load(i, j)
+		switch {
+		case err == nil && j == n:
+			return nil
+		case err == nil:
+			i = j
+		case tooLong(err) && j-i > 1:
+			size = (j - i) / 2
+		default:
 			return err
 		}
 	}
-	return nil
 }
