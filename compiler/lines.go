@@ -15,12 +15,13 @@ import (
 // line itself; then the comparison tells the file, and guards against a line
 // that is another shell's. No line is better than a wrong one.
 type lineFinder struct {
-	src       *source
-	dir       string
-	exact     map[string][]*site // sites without expansions, by their words
-	open      []*site            // sites with expansions, most specific first
-	functions map[string]bool
-	seen      map[string]bool
+	src    *source
+	dir    string
+	all    []*site
+	exact  map[string][]*site // sites without expansions, by their words
+	open   []*site            // the others, most specific first
+	byLine map[int][]*site
+	seen   map[string]bool
 }
 
 // Bounds of what is read for lines only.
@@ -31,9 +32,24 @@ const (
 )
 
 func newLineFinder(src *source, opt Options) *lineFinder {
-	f := &lineFinder{src: src, dir: opt.Dir, exact: map[string][]*site{}, functions: map[string]bool{}, seen: map[string]bool{}}
+	f := &lineFinder{src: src, dir: opt.Dir, exact: map[string][]*site{}, byLine: map[int][]*site{}, seen: map[string]bool{}}
 	f.seen[src.abs] = true
 	f.read(src.path, src.text)
+	f.all = append(f.all, throughFunctions(f.all)...)
+	for _, s := range f.all {
+		if key, ok := s.key(); ok {
+			f.exact[key] = append(f.exact[key], s)
+		} else {
+			f.open = append(f.open, s)
+		}
+		real := s
+		for real.inner != nil {
+			real = real.inner
+		}
+		for line := real.start; line <= min(real.end, real.start+100); line++ {
+			f.byLine[line] = append(f.byLine[line], s)
+		}
+	}
 	slices.SortStableFunc(f.open, func(a, b *site) int { return b.literal - a.literal })
 	return f
 }
@@ -41,16 +57,7 @@ func newLineFinder(src *source, opt Options) *lineFinder {
 // read adds a file and the files that it may run.
 func (f *lineFinder) read(name string, text []byte) {
 	sh := readShell(name, text)
-	for fn := range sh.functions {
-		f.functions[fn] = true
-	}
-	for _, s := range sh.sites {
-		if key, ok := s.key(); ok {
-			f.exact[key] = append(f.exact[key], s)
-		}
-		// A literal command can also be the beginning of what xargs makes.
-		f.open = append(f.open, s)
-	}
+	f.all = append(f.all, sh.sites...)
 	for _, w := range sh.sourced {
 		for _, path := range f.files(w) {
 			if f.seen[path] || len(f.seen) >= maxShellFiles {
@@ -101,7 +108,7 @@ func (s *site) key() (string, bool) {
 	var words []string
 	for i, w := range s.words {
 		t, ok := w.text()
-		if !ok {
+		if !ok || i == 0 && slices.Contains(wrappers, t) {
 			return "", false
 		}
 		if i == 0 {
@@ -151,29 +158,32 @@ func (f *lineFinder) locate(calls []Call) {
 func (f *lineFinder) candidates(c *Call) []*site {
 	argv := append([]string{c.Tool}, c.Args...)
 	if c.line > 0 {
-		var at []*site
-		for _, s := range f.open {
-			if s.start <= c.line && c.line <= s.end && (len(at) == 0 || s.literal == at[0].literal) && f.makes(s, argv) {
-				at = append(at, s)
-			}
-		}
-		if len(at) > 0 {
+		if at := best(f.byLine[c.line], argv); len(at) > 0 {
 			return at
 		}
 	}
 	if sites := f.exact[strings.Join(argv, "\x00")]; len(sites) > 0 {
 		return sites
 	}
-	var best []*site
-	for _, s := range f.open {
-		if len(best) > 0 && s.literal < best[0].literal {
-			break
+	return best(f.open, argv)
+}
+
+// best returns the most specific of the sites that can make the arguments.
+func best(sites []*site, argv []string) []*site {
+	var found []*site
+	for _, s := range sites {
+		if len(found) > 0 && s.literal < found[0].literal {
+			continue
 		}
-		if f.makes(s, argv) {
-			best = append(best, s)
+		if !s.makes(argv) {
+			continue
 		}
+		if len(found) > 0 && s.literal > found[0].literal {
+			found = found[:0]
+		}
+		found = append(found, s)
 	}
-	return best
+	return found
 }
 
 // wrappers are commands that run the command in their arguments.
@@ -181,34 +191,31 @@ var wrappers = []string{"sudo", "env", "command", "exec", "nice", "ionice", "tim
 
 // makes says whether a site can make an argument vector whose first word is a
 // tool's name.
-func (f *lineFinder) makes(s *site, argv []string) bool {
-	words := s.words
+func (s *site) makes(argv []string) bool {
 	wrapped, xargs := false, false
-	for k, w := range words {
+	for k, w := range s.words {
 		text, literal := w.text()
-		rest := words[k+1:]
+		rest := s.words[k+1:]
 		if xargs {
+			// xargs adds words of its own at the end.
 			rest = append(slices.Clone(rest), word{pieces: []string{"", ""}, fields: true})
 		}
 		switch {
 		case literal && filepath.Base(text) == argv[0]:
 			return matchWords(rest, argv[1:])
-		case literal && (slices.Contains(wrappers, filepath.Base(text)) || f.functions[text]):
-			// A function may be a name for the tool, or run its arguments.
-			if f.functions[text] && len(rest) > 0 && matchWords(rest, argv[1:]) {
-				return true
-			}
+		case literal && slices.Contains(wrappers, filepath.Base(text)):
 			wrapped = true
 			xargs = xargs || filepath.Base(text) == "xargs"
-		case literal && wrapped && k > 0:
+		case literal && wrapped:
 			// An option or assignment of the wrapper.
 		case literal:
 			return false
 		default:
-			// $IPT, "$@", $SUDO $IPT: anything.
+			// $IPT, "$@", $SUDO $IPT: anything, also nothing.
 			tail := append([]word{w}, rest...)
-			return matchWords(tail, argv) || w.size() > 0 && w.matches(argv[0]) && matchWords(rest, argv[1:]) ||
-				w.fields && len(rest) > 0 && f.makes(&site{words: rest}, argv)
+			return matchWords(tail, argv) ||
+				w.size() > 0 && w.matches(argv[0]) && matchWords(rest, argv[1:]) ||
+				w.size() == 0 && len(rest) > 0 && (&site{words: rest}).makes(argv)
 		}
 	}
 	return false

@@ -3,6 +3,7 @@ package compiler
 import (
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -101,13 +102,17 @@ func (s *shims) dir(dir string) error {
 	real := fmt.Sprintf("%s/%d", shimReal, s.dirs)
 	s.dirs++
 	for _, e := range entries {
-		if !shimmed(e.Name()) {
+		path := filepath.Join(dir, e.Name())
+		if !shimmed(e.Name()) && e.Type()&fs.ModeSymlink == 0 {
 			continue
 		}
-		path := filepath.Join(dir, e.Name())
 		file, err := filepath.EvalSymlinks(path)
 		if err != nil {
 			continue // a dangling link of removed alternatives
+		}
+		// iptables-save and others are links to a program that is replaced.
+		if !shimmed(e.Name()) && !shimmed(filepath.Base(file)) {
+			continue
 		}
 		bin, err := s.copy(file)
 		if err != nil {
@@ -120,7 +125,10 @@ func (s *shims) dir(dir string) error {
 		if err := os.Symlink(bin, filepath.Join(s.root, link)); err != nil {
 			return err
 		}
-		if err := s.place(filepath.Join(s.root, path), shimText(link, strings.HasSuffix(e.Name(), "-restore"))); err != nil {
+		if !shimmed(e.Name()) {
+			continue
+		}
+		if err := s.place(filepath.Join(s.root, path), shimText(real, e.Name())); err != nil {
 			s.notes = append(s.notes, fmt.Sprintf("calls of %s are not noted: %v", path, err))
 		}
 	}

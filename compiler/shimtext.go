@@ -1,12 +1,19 @@
 package compiler
 
-// shimText is the script that stands for the tool real. Standard error is read
+import "strings"
+
+// shimText is the script that stands for a tool whose real one is in dir. Standard error is read
 // through a command substitution, which costs no second process, and is given
 // on after the tool's end. A record is a list of fields that end in NUL, see
 // parseLog; the shell writes it in one piece.
-func shimText(real string, restore bool) string {
+func shimText(dir, name string) string {
+	real := dir + "/" + name
 	run, again, in := real+` "$@"`, "", ""
-	if restore {
+	switch {
+	case strings.HasSuffix(name, "-multi"):
+		// Links to this program, such as iptables-save, find the shim too.
+		in = "case ${0##*/} in " + name + ") ;; *) exec " + dir + `/"${0##*/}" "$@" ;; esac` + "\n"
+	case strings.HasSuffix(name, "-restore"):
 		run, again, in = real+` "$@" <"$i"`, restoreAgain(real), restoreInput
 	}
 	return `#!/bin/sh

@@ -16,6 +16,11 @@ type site struct {
 	literal    int  // number of literal bytes: how specific it is
 	tested     bool // the script looks at the exit status
 	many       bool // may run more than once: in a loop or a function
+	// fn is the function that the command is in, or "".
+	fn string
+	// inner is the command that really runs, where this is a call of the
+	// function around it; nil for a command in its own right.
+	inner *site
 }
 
 // shellFile is what lineFinder knows of one file.
@@ -64,7 +69,7 @@ func (f *shellFile) call(name string, n *syntax.CallExpr, path []syntax.Node) {
 		s.words = append(s.words, w)
 		s.literal += w.size()
 	}
-	s.tested, s.many = surroundings(path)
+	s.tested, s.many, s.fn = surroundings(path)
 	f.sites = append(f.sites, s)
 	first, ok := s.words[0].text()
 	if !ok {
@@ -81,14 +86,17 @@ func (f *shellFile) call(name string, n *syntax.CallExpr, path []syntax.Node) {
 }
 
 // surroundings tells from the nodes above a command whether its status is looked
-// at, and whether it may run more than once. It looks up to the function that
-// the command is in: who calls that is another matter.
-func surroundings(path []syntax.Node) (tested, many bool) {
+// at, whether it may run more than once, and which function it is in. It looks
+// no further up than that function: who calls it is another matter.
+func surroundings(path []syntax.Node) (tested, many bool, fn string) {
 	for i := len(path) - 2; i >= 0; i-- {
 		child := path[i+1]
 		switch n := path[i].(type) {
 		case *syntax.FuncDecl:
-			return tested, true
+			if n.Name != nil {
+				fn = n.Name.Value
+			}
+			return tested, true, fn
 		case *syntax.IfClause:
 			tested = tested || within(n.Cond, child)
 		case *syntax.WhileClause:
@@ -107,7 +115,7 @@ func surroundings(path []syntax.Node) (tested, many bool) {
 			}
 		}
 	}
-	return tested, many
+	return tested, many, ""
 }
 
 func within(stmts []*syntax.Stmt, n syntax.Node) bool {

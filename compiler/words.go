@@ -14,6 +14,9 @@ type word struct {
 	pieces []string
 	// fields says that the word may become several words, or none.
 	fields bool
+	// param is "@" or a digit if the word is that parameter of a function and
+	// nothing else.
+	param string
 }
 
 // text returns the word if it is literal.
@@ -57,7 +60,31 @@ func (w word) matches(arg string) bool {
 func wordOf(w *syntax.Word) word {
 	out := word{pieces: []string{""}}
 	out.parts(w.Parts, false)
+	if len(w.Parts) == 1 {
+		part := w.Parts[0]
+		if q, ok := part.(*syntax.DblQuoted); ok && len(q.Parts) == 1 {
+			part = q.Parts[0]
+		}
+		if p, ok := part.(*syntax.ParamExp); ok {
+			out.param = plainParam(p)
+		}
+	}
 	return out
+}
+
+// plainParam returns the name of a positional parameter that is expanded as it
+// is, "@" for all of them.
+func plainParam(p *syntax.ParamExp) string {
+	if p.Param == nil || p.Length || p.Excl || p.Index != nil || p.Slice != nil || p.Repl != nil || p.Exp != nil {
+		return ""
+	}
+	switch name := p.Param.Value; name {
+	case "@", "*":
+		return "@"
+	case "1", "2", "3", "4", "5", "6", "7", "8", "9":
+		return name
+	}
+	return ""
 }
 
 func (w *word) literal(s string) { w.pieces[len(w.pieces)-1] += s }

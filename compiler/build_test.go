@@ -1,0 +1,65 @@
+package compiler
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/tools/txtar"
+)
+
+// TestScripts builds every testdata/*.txtar as root and as nobody. The file
+// fw.sh of each is the script, others lie beside it; "args" and "flags" say how
+// it is built. What is compared: "calls", "error", "notes", "warnings",
+// "stdout" and any dump by its name.
+func TestScripts(t *testing.T) {
+	paths, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no scripts: %v", err)
+	}
+	for _, path := range paths {
+		ar, err := txtar.ParseFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, files := map[string]string{}, map[string]string{}
+		for _, f := range ar.Files {
+			if strings.HasSuffix(f.Name, ".sh") || strings.HasSuffix(f.Name, ".conf") {
+				files[f.Name] = string(f.Data)
+			} else {
+				want[f.Name] = string(f.Data)
+			}
+		}
+		for _, u := range users {
+			t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar")+"/"+u.name, func(t *testing.T) {
+				t.Parallel()
+				j := job{Script: "fw.sh", Dir: project(t, files), Args: strings.Fields(want["args"])}
+				j.KeepGoing = strings.Contains(want["flags"], "keep-going")
+				compare(t, want, runAs(t, u.cred, j))
+			})
+		}
+	}
+}
+
+func compare(t *testing.T, want map[string]string, o outcome) {
+	t.Helper()
+	got := map[string]string{
+		"error": o.Err, "stdout": o.Stdout, "calls": strings.Join(o.Calls, "\n"),
+		"notes": strings.Join(o.Notes, "\n"), "warnings": strings.Join(o.Warnings, "\n"),
+	}
+	for name, text := range o.Dumps {
+		got[name] = text
+	}
+	if _, ok := want["error"]; !ok && o.Err != "" {
+		t.Errorf("%s error: %s\n%s", o.Kind, o.Err, o.Stderr)
+	}
+	for name, text := range want {
+		if name == "args" || name == "flags" {
+			continue
+		}
+		if diff := cmp.Diff(strings.TrimSpace(text), strings.TrimSpace(got[name])); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
