@@ -14,6 +14,7 @@ type Scope struct {
 	// namespace does not have is left out of the snapshot.
 	Sysctls []string
 	// Counters has CaptureRaw print the rules' counters, as iptables-save -c,
-	// arptables-save -c and ebtables-save -c do. A Snapshot has none.
+	// arptables-save -c and ebtables-save -c do; those of legacy arptables
+	// and ebtables are left out. A Snapshot has none.
 	Counters bool
 }

@@ -16,8 +16,9 @@ import (
 // Objects.
 //
 // It cannot show what never reached the kernel: iptables-nft 1.8.9 leaves
-// ! --dport 0:65535 out of the rule that it sends. Of the legacy backend it
-// has ip, ip6 and arp, not bridge.
+// ! --dport 0:65535 out of the rule that it sends, arptables-nft the masks of
+// --h-type, --h-length, --opcode and --proto-type. Of the legacy backend it has
+// ip, ip6 and arp, not bridge.
 type State struct {
 	tables []objTable
 	sets   []ruleset.Set
