@@ -1,7 +1,11 @@
 package xtables
 
 import (
+	"bytes"
+	"cmp"
 	"fmt"
+	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -10,7 +14,7 @@ import (
 
 // bridgeMatches are the matches and watchers of ebtables.
 var bridgeMatches = []extension{
-	{name: "802_3", options: []option{
+	{name: "802_3", needs: "Length", options: []option{
 		{name: "802_3-sap", value: bridgeHex("0x%02x", 255), invert: true},
 		{name: "802_3-type", value: bridgeHex("0x%04x", 65535), invert: true},
 	}},
@@ -18,7 +22,7 @@ var bridgeMatches = []extension{
 		{name: "among-src", value: among, invert: true},
 		{name: "among-dst", value: among, invert: true},
 	}},
-	{name: "arp", options: []option{
+	{name: "arp", needs: "ARP RARP", options: []option{
 		{name: "arp-op", aliases: "arp-opcode", value: bridgeOpcode, invert: true},
 		{name: "arp-htype", value: decimalOr("Ethernet", 1), invert: true},
 		{name: "arp-ptype", value: etherTypeNumber("0x%x"), invert: true},
@@ -28,7 +32,7 @@ var bridgeMatches = []extension{
 		{name: "arp-mac-dst", value: macMask, invert: true},
 		{name: "arp-gratuitous", args: none, invert: true},
 	}},
-	{name: "ip", options: []option{
+	{name: "ip", needs: "IPv4", options: []option{
 		{name: "ip-src", aliases: "ip-source", value: hostMask(true, false), invert: true},
 		{name: "ip-dst", aliases: "ip-destination", value: hostMask(true, false), invert: true},
 		{name: "ip-tos", value: formatted("0x%02X", 0, 255), invert: true},
@@ -38,7 +42,7 @@ var bridgeMatches = []extension{
 		{name: "ip-icmp-type", value: bridgeICMP(icmpTypes), invert: true},
 		{name: "ip-igmp-type", value: igmpType, invert: true},
 	}},
-	{name: "ip6", options: []option{
+	{name: "ip6", needs: "IPv6", options: []option{
 		{name: "ip6-src", aliases: "ip6-source", value: bridgeIPv6, invert: true},
 		{name: "ip6-dst", aliases: "ip6-destination", value: bridgeIPv6, invert: true},
 		{name: "ip6-tclass", value: formatted("0x%02X", 0, 255), invert: true},
@@ -63,7 +67,7 @@ var bridgeMatches = []extension{
 	{name: "nflog", options: []option{
 		{name: "nflog", args: none},
 		{name: "nflog-prefix", value: atMost(63), quoting: Always},
-		{name: "nflog-group", value: number(0, 65535), omit: "0"},
+		{name: "nflog-group", value: number(1, 65535), fill: "1"},
 		{name: "nflog-range", value: number(0, all32), omit: "0"},
 		{name: "nflog-threshold", value: number(0, 65535), omit: "1"},
 	}, finish: without("--nflog", "--nflog-prefix")},
@@ -82,7 +86,7 @@ var bridgeMatches = []extension{
 		{name: "stp-hello-time", value: decimals(65535), invert: true},
 		{name: "stp-forward-delay", value: decimals(65535), invert: true},
 	}},
-	{name: "vlan", options: []option{
+	{name: "vlan", needs: "802_1Q", options: []option{
 		{name: "vlan-id", value: decimals(4094), invert: true},
 		{name: "vlan-prio", value: decimals(7), invert: true},
 		{name: "vlan-encap", value: etherTypeNumber("%04X"), invert: true},
@@ -115,24 +119,38 @@ func without(name, prefix string) func(*env, *Module) error {
 }
 
 // among is a value: hardware addresses, each with an IP address if that must
-// fit too, printed without leading zeros. The kernel sorts them.
+// fit too, in the order of their bytes and printed without leading zeros.
 func among(e *env, s string) (string, error) {
-	var list []string
+	type pair struct {
+		mac [6]byte
+		ip  netip.Addr
+	}
+	var pairs []pair
 	for item := range strings.SplitSeq(strings.Trim(s, ","), ",") {
 		address, ip, hasIP := strings.Cut(item, "=")
-		m, ok := scanMAC(address)
-		if !ok {
+		p := pair{ip: netip.AddrFrom4([4]byte{})}
+		var ok bool
+		if p.mac, ok = scanMAC(address); !ok {
 			return "", fmt.Errorf("invalid MAC address %q", address)
 		}
-		out := fmt.Sprintf("%x:%x:%x:%x:%x:%x", m[0], m[1], m[2], m[3], m[4], m[5])
 		if hasIP {
-			a, err := plainAddress(e, ip)
-			if err != nil {
-				return "", err
+			var err error
+			if p.ip, err = netip.ParseAddr(ip); err != nil || !p.ip.Is4() {
+				return "", fmt.Errorf("bad IP address %q", ip)
 			}
-			out += "=" + a
 		}
-		list = append(list, out)
+		pairs = append(pairs, p)
+	}
+	slices.SortFunc(pairs, func(a, b pair) int {
+		return cmp.Or(bytes.Compare(a.mac[:], b.mac[:]), a.ip.Compare(b.ip))
+	})
+	list := make([]string, len(pairs))
+	for i, p := range pairs {
+		m := p.mac
+		list[i] = fmt.Sprintf("%x:%x:%x:%x:%x:%x", m[0], m[1], m[2], m[3], m[4], m[5])
+		if !p.ip.IsUnspecified() {
+			list[i] += "=" + p.ip.String()
+		}
 	}
 	return strings.Join(list, ","), nil
 }

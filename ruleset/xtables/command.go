@@ -118,12 +118,15 @@ func (c *command) short(letters string) error {
 		if g.args == maybe && letters == "" {
 			return c.global(g, "")
 		}
-		arg := letters
-		if arg == "" {
-			var err error
-			if arg, err = c.argument("-"+string(g.letter), g.invert); err != nil {
+		if letters != "" {
+			if err := c.attached(g); err != nil {
 				return err
 			}
+			return c.global(g, letters)
+		}
+		arg, err := c.argument("-"+string(g.letter), g.invert)
+		if err != nil {
+			return err
 		}
 		return c.global(g, arg)
 	}
@@ -143,6 +146,11 @@ func (c *command) long(text string) error {
 		if hasValue && g.args == none {
 			return fmt.Errorf("option --%s takes no argument", name)
 		}
+		if hasValue {
+			if err := c.attached(g); err != nil {
+				return err
+			}
+		}
 		if !hasValue && g.args == one {
 			if arg, err = c.argument("--"+name, g.invert); err != nil {
 				return err
@@ -157,6 +165,16 @@ func (c *command) long(text string) error {
 		return nil
 	}
 	return fmt.Errorf("unknown option --%s", name)
+}
+
+// attached refuses an argument in one word with its option, -ieth0 or
+// --jump=DROP, where iptables 1.8.9 takes the whole word for the argument.
+func (c *command) attached(g *global) error {
+	if c.kind != ruleset.EBTables && (g.header != noHeader || g.letter == 'j') {
+		name, _, _ := strings.Cut(g.names, " ")
+		return fmt.Errorf("option --%s needs its argument as a word of its own", name)
+	}
+	return nil
 }
 
 // option takes option i of a loaded extension.

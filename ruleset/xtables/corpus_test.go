@@ -113,3 +113,50 @@ func equal(t *testing.T, what, want, got string, known *regexp.Regexp) {
 		t.Errorf("%s:\n- %s\n+ %s", what, d.want, d.got)
 	}
 }
+
+// TestExtensionLines holds the canonical form to the saves of the rules of
+// iptables' own tests, as far as they were found to load.
+func TestExtensionLines(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(corpus(t), "EXT-LINES-ROUNDTRIP.tsv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	kinds := map[string]ruleset.Kind{
+		"ext-t-v4": ruleset.IPTables, "puppet-v4": ruleset.IPTables, "ext-t-v6": ruleset.IP6Tables, "puppet-v6": ruleset.IP6Tables,
+		"ext-t-arp": ruleset.ARPTables, "ext-t-eb": ruleset.EBTables,
+	}
+	checked := 0
+	for _, row := range strings.Split(strings.TrimSpace(string(text)), "\n")[1:] {
+		f := strings.Split(row, "\t")
+		kind, table, rule := kinds[f[0]], f[1], f[2]
+		if kind == "" {
+			t.Fatalf("unknown set %q", f[0])
+		}
+		for _, col := range []int{3, 6} {
+			if col+1 >= len(f) || f[col] != "ok" {
+				continue
+			}
+			checked++
+			in := "*" + table + "\n:" + strings.Fields(rule)[1] + " ACCEPT\n" + rule + "\nCOMMIT\n"
+			in = strings.NewReplacer(":foo-filter ACCEPT", ":foo-filter -", ":neutron-openvswi-FORWARD ACCEPT", ":neutron-openvswi-FORWARD -").Replace(in)
+			tables, err := xtables.Parse(kind, ruleset.NFT, rule, []byte(in))
+			if err != nil {
+				t.Error(err)
+				continue
+			}
+			equal(t, rule, f[col+1], lastRule(xtables.Format(tables)), lost)
+		}
+	}
+	t.Logf("%d saves", checked)
+}
+
+// lastRule returns the last rule of a dump, with its command.
+func lastRule(dump []byte) string {
+	last := ""
+	for line := range strings.Lines(string(dump)) {
+		if strings.HasPrefix(line, "-A ") {
+			last = strings.TrimSpace(line)
+		}
+	}
+	return last
+}

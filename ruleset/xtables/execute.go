@@ -17,7 +17,8 @@ func (r *restorer) command(n int, text string) error {
 	if r.words, err = split(r.words[:0], rest); err != nil {
 		return err
 	}
-	c := command{kind: r.kind}
+	c := &r.parsed
+	*c = command{kind: r.kind, loaded: c.loaded[:0]}
 	if err := c.parse(r.words); err != nil {
 		return err
 	}
@@ -31,9 +32,9 @@ func (r *restorer) command(n int, text string) error {
 	}
 	r.current.used = true
 	if c.rule() {
-		return r.rule(&c, n, text)
+		return r.rule(c, n, text)
 	}
-	return r.chainCommand(&c)
+	return r.chainCommand(c)
 }
 
 // ruleCounters cuts the counters "[packets:bytes]" before a rule.
@@ -80,24 +81,41 @@ func (r *restorer) rule(c *command, n int, raw string) error {
 	if (c.op == 'I' && at > chain.rules.length) || (c.op == 'R' && at >= chain.rules.length) {
 		return fmt.Errorf("no rule %d in chain %s", c.number, chain.name)
 	}
-	for _, s := range c.specs() {
-		e := entry{text: s.String(), raw: raw, line: n, jump: jump}
-		switch c.op {
-		case 'A':
-			chain.rules.append(e)
-		case 'I':
-			chain.rules.insert(at, e)
-		case 'R':
-			*chain.rules.at(at) = e
-		default:
-			i := chain.rules.find(e.text)
-			if i < 0 {
-				return fmt.Errorf("no such rule in chain %s", chain.name)
-			}
-			if c.op == 'D' {
-				chain.rules.remove(i)
+	sources, destinations := c.expansion()
+	if r.expanded += sources*destinations - 1; r.expanded > maxExpanded {
+		return fmt.Errorf("more than %d rules from lists of addresses", maxExpanded)
+	}
+	for i := range sources {
+		for j := range destinations {
+			s := c.spec(i, j)
+			e := entry{text: s.String(), raw: raw, line: n, jump: jump}
+			if err := chain.execute(c.op, at, e); err != nil {
+				return err
 			}
 		}
+	}
+	return nil
+}
+
+// execute changes the chain by one rule.
+func (c *chain) execute(op byte, at int, e entry) error {
+	switch op {
+	case 'A':
+		c.rules.append(e)
+		return nil
+	case 'I':
+		c.rules.insert(at, e)
+		return nil
+	case 'R':
+		*c.rules.at(at) = e
+		return nil
+	}
+	i := c.rules.find(e.text)
+	if i < 0 {
+		return fmt.Errorf("no such rule in chain %s", c.name)
+	}
+	if op == 'D' {
+		c.rules.remove(i)
 	}
 	return nil
 }

@@ -14,6 +14,8 @@ type extension struct {
 	name    string   // as a save prints it
 	aliases []string // other names that mean the same
 	options []option
+	// needs are the values of -p, of which the rule must have one.
+	needs string
 	// asGiven keeps the options in the order of the rule for finish.
 	asGiven bool
 	// finish does what concerns more than one option. It gets the module
@@ -33,11 +35,15 @@ type option struct {
 	invert  bool // may be negated
 	multi   bool // may be given more than once
 	must    bool
+	not     string   // names of options that must not stand beside it
+	with    string   // the option that must stand beside it
 	as      string   // the name that the save prints, if another
 	fixed   []string // the arguments that the save prints, where the option has none
 	fill    string   // the save prints this value where none is given
 	omit    string   // the save leaves this value out
 	quoting Quoting
+
+	printed string // as or name, with dashes
 }
 
 // args is the number of arguments of an option.
@@ -114,7 +120,12 @@ func (r registry) add(kinds []ruleset.Kind, group []extension) {
 
 func (x *extension) index() {
 	x.byName = make(map[string]int)
-	for i, o := range x.options {
+	for i := range x.options {
+		o := &x.options[i]
+		o.printed = "--" + o.name
+		if o.as != "" {
+			o.printed = "--" + o.as
+		}
 		for _, name := range append(strings.Fields(o.aliases), o.name) {
 			x.byName[name] = i
 		}
@@ -154,16 +165,8 @@ func (l *loaded) add(e *env, i int, negated bool, values []string) error {
 		values = o.fixed
 	}
 	l.order = append(l.order, i)
-	l.module.Options = append(l.module.Options, Option{Name: o.saved(), Negated: negated, Values: values, Quoting: o.quoting})
+	l.module.Options = append(l.module.Options, Option{Name: o.printed, Negated: negated, Values: values, Quoting: o.quoting})
 	return nil
-}
-
-// saved returns the name that the save prints.
-func (o *option) saved() string {
-	if o.as != "" {
-		return "--" + o.as
-	}
-	return "--" + o.name
 }
 
 // finish puts the options in order, adds those that the save adds and drops
@@ -189,17 +192,36 @@ func (l *loaded) finish(e *env) error {
 				return fmt.Errorf("%s: option --%s must be specified", l.ext.name, o.name)
 			}
 			if !found && o.fill != "" {
-				given = append(given, Option{Name: "--" + o.name, Values: []string{o.fill}, Quoting: o.quoting})
+				given = append(given, Option{Name: o.printed, Values: []string{o.fill}, Quoting: o.quoting})
 			}
 		}
 	}
 	l.module.Options = given
+	if err := l.together(); err != nil {
+		return err
+	}
 	if l.ext.finish != nil {
 		if err := l.ext.finish(e, &l.module); err != nil {
 			return fmt.Errorf("%s: %w", l.ext.name, err)
 		}
 	}
 	l.module.Options = slices.DeleteFunc(l.module.Options, l.ext.silent)
+	return nil
+}
+
+// together checks which options may stand beside each other.
+func (l *loaded) together() error {
+	for _, i := range l.order {
+		o := &l.ext.options[i]
+		for name := range strings.FieldsSeq(o.not) {
+			if slices.Contains(l.order, l.ext.byName[name]) {
+				return fmt.Errorf("%s: option --%s cannot be used together with --%s", l.ext.name, o.name, name)
+			}
+		}
+		if o.with != "" && !slices.Contains(l.order, l.ext.byName[o.with]) {
+			return fmt.Errorf("%s: option --%s also requires --%s", l.ext.name, o.name, o.with)
+		}
+	}
 	return nil
 }
 

@@ -140,11 +140,17 @@ func ipProtocol(e *env, s string) (string, error) {
 // finish checks what concerns the whole line.
 func (c *command) finish() error {
 	for _, m := range c.loaded {
+		if err := c.needs(m); err != nil {
+			return err
+		}
 		if err := m.finish(&c.env); err != nil {
 			return err
 		}
 	}
 	if c.target != nil {
+		if err := c.needs(c.target); err != nil {
+			return err
+		}
 		if len(c.target.module.Options) > 0 && c.target.ext == nil {
 			c.target.module.Opaque = true
 		}
@@ -170,6 +176,22 @@ func (c *command) finish() error {
 		return fmt.Errorf("replacement rule does not specify a unique address")
 	}
 	return c.hooks()
+}
+
+// needs checks that the rule is about a protocol that the extension is for.
+func (c *command) needs(m *loaded) error {
+	if m.ext == nil || m.ext.needs == "" {
+		return nil
+	}
+	h := &c.header[protocol]
+	if h.given && !h.negated {
+		for name := range strings.FieldsSeq(m.ext.needs) {
+			if h.values[0] == name {
+				return nil
+			}
+		}
+	}
+	return fmt.Errorf("%s: needs -p %s", m.ext.name, strings.ReplaceAll(m.ext.needs, " ", " or -p "))
 }
 
 // rule says whether the command has a rule.
@@ -199,19 +221,10 @@ func (c *command) hooks() error {
 	return nil
 }
 
-// specs returns the rules of the line: one for each pair of addresses.
-func (c *command) specs() []Spec {
-	sources, destinations := c.header[source].values, c.header[destination].values
-	if len(sources) <= 1 && len(destinations) <= 1 {
-		return []Spec{c.spec(0, 0)}
-	}
-	specs := make([]Spec, 0, max(len(sources), 1)*max(len(destinations), 1))
-	for i := range max(len(sources), 1) {
-		for j := range max(len(destinations), 1) {
-			specs = append(specs, c.spec(i, j))
-		}
-	}
-	return specs
+// expansion returns how many sources and destinations the line has; it has a
+// rule for each pair.
+func (c *command) expansion() (sources, destinations int) {
+	return max(1, len(c.header[source].values)), max(1, len(c.header[destination].values))
 }
 
 // spec returns the rule for source i and destination j.

@@ -1,5 +1,7 @@
 package xtables
 
+import "fmt"
+
 var addressTypes = []string{"UNSPEC", "UNICAST", "LOCAL", "BROADCAST", "ANYCAST", "MULTICAST", "BLACKHOLE", "UNREACHABLE", "PROHIBIT", "THROW", "NAT", "XRESOLVE"}
 
 // addressMatches are the matches on where a packet comes from and goes to.
@@ -7,9 +9,9 @@ var addressMatches = []extension{
 	{name: "addrtype", options: []option{
 		{name: "src-type", value: members(beginsName, addressTypes...), invert: true},
 		{name: "dst-type", value: members(beginsName, addressTypes...), invert: true},
-		{name: "limit-iface-in", args: none},
+		{name: "limit-iface-in", args: none, not: "limit-iface-out"},
 		{name: "limit-iface-out", args: none},
-	}},
+	}, finish: addressType},
 	{name: "iprange", options: []option{
 		{name: "src-range", value: addressRange, invert: true},
 		{name: "dst-range", value: addressRange, invert: true},
@@ -40,4 +42,11 @@ var addressMatches = []extension{
 		{name: "nowildcard", args: none},
 		{name: "restore-skmark", args: none},
 	}},
+}
+
+func addressType(_ *env, m *Module) error {
+	if m.Option("--src-type") == nil && m.Option("--dst-type") == nil {
+		return fmt.Errorf("needs --src-type or --dst-type")
+	}
+	return nil
 }

@@ -12,7 +12,7 @@ var hostMatches = []extension{
 		{name: "socket-exists", args: none, invert: true},
 		{name: "uid-owner", value: owner, invert: true},
 		{name: "gid-owner", value: owner, invert: true},
-		{name: "suppl-groups", args: none},
+		{name: "suppl-groups", args: none, with: "gid-owner"},
 	}, finish: atLeastOne},
 	{name: "cgroup", options: []option{
 		{name: "path", value: atMost(4095), invert: true, quoting: AsNeeded},
@@ -24,10 +24,10 @@ var hostMatches = []extension{
 		{name: "cluster-total-nodes", value: number(1, 32), must: true},
 		{name: "cluster-hash-seed", value: formatted("0x%08x", 0, all32), must: true},
 	}, finish: exactlyOneOption("--cluster-local-nodemask")},
-	{name: "osf", options: []option{
+	{name: "osf", needs: "tcp", options: []option{
 		{name: "genre", value: text(31), invert: true, must: true},
-		{name: "ttl", value: number(0, all32)},
-		{name: "log", value: number(0, all32)},
+		{name: "ttl", value: number(0, 2)},
+		{name: "log", value: number(0, 2)},
 	}},
 	{name: "ipvs", options: []option{
 		{name: "ipvs", args: none, invert: true},

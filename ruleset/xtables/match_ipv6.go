@@ -8,7 +8,7 @@ import (
 
 // ipv6Matches are the matches of ip6tables alone.
 var ipv6Matches = []extension{
-	{name: "icmp6", aliases: []string{"icmpv6", "ipv6-icmp"}, options: []option{
+	{name: "icmp6", aliases: []string{"icmpv6", "ipv6-icmp"}, needs: "ipv6-icmp", options: []option{
 		{name: "icmpv6-type", value: icmp(icmpv6Types), invert: true, must: true},
 	}},
 	{name: "eui64"},
@@ -22,7 +22,7 @@ var ipv6Matches = []extension{
 		{name: "fraglen", value: number(0, all32), invert: true},
 		{name: "fragres", args: none},
 		{name: "fragfirst", args: none},
-		{name: "fragmore", args: none},
+		{name: "fragmore", args: none, not: "fraglast"},
 		{name: "fraglast", args: none},
 	}},
 	{name: "dst", options: extensionHeader("dst")},
@@ -36,7 +36,7 @@ var ipv6Matches = []extension{
 		{name: "header", value: headers, invert: true, must: true},
 		{name: "soft", args: none},
 	}},
-	{name: "mh", options: []option{
+	{name: "mh", needs: "mobility-header", options: []option{
 		{name: "mh-type", value: mobilityType, invert: true, omit: "0:255"},
 	}},
 }

@@ -26,9 +26,9 @@ var limitMatches = []extension{
 		{name: "update", args: none, invert: true},
 		{name: "remove", args: none, invert: true},
 		{name: "seconds", value: number(0, all32), omit: "0"},
-		{name: "reap", args: none},
+		{name: "reap", args: none, with: "seconds"},
 		{name: "hitcount", value: number(0, all32), omit: "0"},
-		{name: "rttl", args: none},
+		{name: "rttl", args: none, not: "set remove"},
 		{name: "name", value: text(199), fill: "DEFAULT"},
 		{name: "mask", value: host},
 		{name: "rsource", args: none},
@@ -75,9 +75,6 @@ func statistic(_ *env, m *Module) error {
 func recent(e *env, m *Module) error {
 	if err := exactlyOne("--set", "--rcheck", "--update", "--remove")(e, m); err != nil {
 		return err
-	}
-	if m.Option("--reap") != nil && m.Option("--seconds") == nil {
-		return fmt.Errorf("--reap also requires --seconds")
 	}
 	mask := Option{Name: "--mask", Values: []string{"255.255.255.255"}}
 	if e.v6() {

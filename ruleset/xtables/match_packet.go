@@ -8,7 +8,7 @@ var packetMatches = []extension{
 	{name: "dscp", options: []option{
 		{name: "dscp", value: formatted("0x%02x", 0, 63), invert: true},
 		{name: "dscp-class", as: "dscp", value: dscpClass, invert: true},
-	}, finish: exactlyOne("--dscp")},
+	}, finish: exactlyOneOption("--dscp")},
 	{name: "tos", options: []option{{name: "tos", value: tosMask, invert: true, must: true}}},
 	{name: "ecn", options: []option{
 		{name: "ecn-tcp-ece", args: none, invert: true},
@@ -19,8 +19,8 @@ var packetMatches = []extension{
 
 // ipv4Matches are the matches of iptables alone.
 var ipv4Matches = []extension{
-	{name: "icmp", options: []option{{name: "icmp-type", value: icmp(icmpTypes), invert: true, must: true}}},
-	{name: "ah", options: []option{{name: "ahspi", value: numbers(all32), invert: true, omit: allSPIs}}},
+	{name: "icmp", needs: "icmp", options: []option{{name: "icmp-type", value: icmp(icmpTypes), invert: true, must: true}}},
+	{name: "ah", needs: "ah", options: []option{{name: "ahspi", value: numbers(all32), invert: true, omit: allSPIs}}},
 	{name: "realm", options: []option{{name: "realm", value: valueMask, invert: true, must: true}}},
 	{name: "ttl", options: []option{
 		{name: "ttl-eq", aliases: "ttl", value: number(0, 255), invert: true},

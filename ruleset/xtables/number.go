@@ -100,6 +100,20 @@ func numbers(limit uint64) value {
 	}
 }
 
+// ascending is numbers whose second is not below the first.
+func ascending(limit uint64) value {
+	return func(_ *env, s string) (string, error) {
+		low, high, err := scanRange(s, limit)
+		if err == nil && high < low {
+			err = fmt.Errorf("end of range below its start")
+		}
+		if err != nil {
+			return "", err
+		}
+		return printRange(low, high), nil
+	}
+}
+
 func scanRange(s string, limit uint64) (low, high uint64, err error) {
 	first, second, isRange := strings.Cut(s, ":")
 	ok := true

@@ -15,8 +15,15 @@ type restorer struct {
 	backend ruleset.Backend
 	tables  []*table
 	current *table // nil outside *table … COMMIT
-	words   []word
+
+	expanded int // rules that lists of addresses made beyond one a line
+
+	words  []word  // of the line, kept for their memory
+	parsed command // likewise
 }
+
+// maxExpanded bounds what lists of addresses may multiply to.
+const maxExpanded = 1 << 20
 
 // table is a table under construction.
 type table struct {

@@ -174,9 +174,8 @@ func ParseRule(kind ruleset.Kind, text string) (Spec, error) {
 	if c.op != 0 || c.foreign {
 		return Spec{}, fmt.Errorf("%s: not a rule", text)
 	}
-	specs := c.specs()
-	if len(specs) != 1 {
-		return Spec{}, fmt.Errorf("%d rules in one", len(specs))
+	if sources, destinations := c.expansion(); sources*destinations != 1 {
+		return Spec{}, fmt.Errorf("%d rules in one", sources*destinations)
 	}
-	return specs[0], nil
+	return c.spec(0, 0), nil
 }

@@ -1,26 +1,28 @@
 package xtables
 
+import "fmt"
+
 // syslog levels, each with its other names. iptables prints the number.
 var logLevels = []string{"0 emerg panic", "1 alert", "2 crit", "3 error", "4 warning", "5 notice", "6 info", "7 debug"}
 
 // logTargets are the targets that tell somebody about a packet.
 var logTargets = []extension{
 	{name: "LOG", options: []option{
-		{name: "log-prefix", value: text(29), quoting: AsNeeded},
+		{name: "log-prefix", value: prefix(29), quoting: AsNeeded},
 		{name: "log-level", value: logLevel, omit: "4"},
 		{name: "log-tcp-sequence", args: none},
 		{name: "log-tcp-options", args: none},
 		{name: "log-ip-options", args: none},
 		{name: "log-uid", args: none},
 		{name: "log-macdecode", args: none},
-	}, finish: dropEmpty("--log-prefix")},
+	}},
 	{name: "NFLOG", options: []option{
-		{name: "nflog-prefix", value: text(63), quoting: AsNeeded},
+		{name: "nflog-prefix", value: prefix(63), quoting: AsNeeded},
 		{name: "nflog-group", value: number(0, 65535), omit: "0"},
 		{name: "nflog-size", value: number(0, all32)},
 		{name: "nflog-range", value: number(0, all32), omit: "0"},
 		{name: "nflog-threshold", value: number(0, 65535), omit: "0"},
-	}, finish: dropEmpty("--nflog-prefix")},
+	}},
 	{name: "AUDIT", options: []option{{name: "type", value: choice(sameName, "accept", "drop", "reject"), must: true}}},
 	{name: "LED", options: []option{
 		{name: "led-trigger-id", value: atMost(17), must: true, quoting: Always},
@@ -56,6 +58,17 @@ func ledDelay(e *env, s string) (string, error) {
 	return number(0, 1<<31-1)(e, s)
 }
 
+// prefix is a value: a text that is not empty, of which the kernel keeps up
+// to size bytes.
+func prefix(size int) value {
+	return func(e *env, s string) (string, error) {
+		if s == "" {
+			return "", fmt.Errorf("argument must have a minimum length of 1 characters")
+		}
+		return text(size)(e, s)
+	}
+}
+
 // dropEmpty drops an option whose value is empty.
 func dropEmpty(name string) func(*env, *Module) error {
 	return func(_ *env, m *Module) error {
@@ -72,7 +85,7 @@ func dropEmpty(name string) func(*env, *Module) error {
 // ulogOptions are those of a target that left the kernel with 3.17. Old
 // dumps hold it.
 var ulogOptions = []option{
-	{name: "ulog-prefix", value: text(31), quoting: AsNeeded},
+	{name: "ulog-prefix", value: prefix(31), quoting: AsNeeded},
 	{name: "ulog-nlgroup", value: number(1, 32), omit: "1"},
 	{name: "ulog-cprange", value: number(0, all32), omit: "0"},
 	{name: "ulog-qthreshold", value: number(1, 50), omit: "1"},

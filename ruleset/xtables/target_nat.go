@@ -33,7 +33,7 @@ var natTargets = []extension{
 		{name: "random", args: none},
 	}},
 	{name: "NETMAP", options: []option{{name: "to", value: hostMask(true, true), must: true}}},
-	{name: "TPROXY", options: []option{
+	{name: "TPROXY", needs: "tcp udp", options: []option{
 		{name: "on-port", value: port, must: true},
 		{name: "on-ip", value: host},
 		{name: "tproxy-mark", value: xmark, fill: "0x0/0x0"},

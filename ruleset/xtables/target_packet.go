@@ -19,13 +19,13 @@ var packetTargets = []extension{
 		{name: "gateway", value: host, must: true},
 		{name: "oif", value: text(15)},
 	}},
-	{name: "TCPMSS", options: []option{
+	{name: "TCPMSS", needs: "tcp", options: []option{
 		{name: "set-mss", value: number(0, 65535)},
 		{name: "clamp-mss-to-pmtu", args: none},
 	}, finish: exactlyOne("--set-mss", "--clamp-mss-to-pmtu")},
-	{name: "TCPOPTSTRIP", options: []option{{name: "strip-options", value: tcpOptions}}},
+	{name: "TCPOPTSTRIP", needs: "tcp", options: []option{{name: "strip-options", value: tcpOptions}}},
 	{name: "CHECKSUM", options: []option{{name: "checksum-fill", args: none, must: true}}},
-	{name: "SYNPROXY", options: []option{
+	{name: "SYNPROXY", needs: "tcp", options: []option{
 		{name: "sack-perm", args: none},
 		{name: "timestamp", args: none},
 		{name: "wscale", value: number(0, all32)},
@@ -34,17 +34,13 @@ var packetTargets = []extension{
 	}},
 }
 
-// nfqueue makes a range of one queue that queue, and no queue number 0.
+// nfqueue makes no queue number 0.
 func nfqueue(_ *env, m *Module) error {
 	number, balance := m.Option("--queue-num"), m.Option("--queue-balance")
 	switch {
 	case number != nil && balance != nil:
 		return fmt.Errorf("--queue-num cannot be used together with --queue-balance")
-	case balance != nil:
-		if low, high, _ := strings.Cut(balance.Value(), ":"); low == high {
-			balance.Name, balance.Values = "--queue-num", []string{low}
-		}
-	case number == nil:
+	case number == nil && balance == nil:
 		m.Options = append([]Option{{Name: "--queue-num", Values: []string{"0"}}}, m.Options...)
 	}
 	if m.Option("--queue-cpu-fanout") != nil && balance == nil {
@@ -93,6 +89,14 @@ var conntrackTargets = []extension{
 	}},
 }
 
+// rejectReset refuses to reset what is not a TCP connection.
+func rejectReset(e *env, m *Module) error {
+	if m.Options[0].Value() == "tcp-reset" && protocolName(e.proto) != "tcp" {
+		return fmt.Errorf("tcp-reset needs -p tcp")
+	}
+	return nil
+}
+
 // zone is a value: a zone number, or mark.
 func zone(e *env, s string) (string, error) {
 	if sameName("mark", s) {
@@ -106,7 +110,7 @@ var ipv4Targets = []extension{
 	{name: "REJECT", options: []option{{name: "reject-with", fill: "icmp-port-unreachable", value: choice(beginsName,
 		"icmp-net-unreachable net-unreach", "icmp-host-unreachable host-unreach", "icmp-proto-unreachable proto-unreach",
 		"icmp-port-unreachable port-unreach", "icmp-net-prohibited net-prohib", "icmp-host-prohibited host-prohib",
-		"tcp-reset tcp-rst", "icmp-admin-prohibited admin-prohib")}}},
+		"tcp-reset tcp-rst", "icmp-admin-prohibited admin-prohib")}}, finish: rejectReset},
 	{name: "TTL", options: hopOptions("ttl"), finish: exactlyOne("--ttl-set", "--ttl-dec", "--ttl-inc")},
 	{name: "ECN", options: []option{
 		{name: "ecn-tcp-remove", args: none},
@@ -114,11 +118,11 @@ var ipv4Targets = []extension{
 		{name: "ecn-tcp-cwr", value: number(0, 1)},
 		{name: "ecn-ip-ect", value: number(0, 3)},
 	}, finish: atLeastOne},
-	{name: "ULOG", options: ulogOptions, finish: dropEmpty("--ulog-prefix")},
+	{name: "ULOG", options: ulogOptions},
 	{name: "CLUSTERIP", options: []option{
 		{name: "new", args: none},
-		{name: "hashmode", value: oneOf("sourceip", "sourceip-sourceport", "sourceip-sourceport-destport")},
-		{name: "clustermac", value: mac},
+		{name: "hashmode", with: "new", value: oneOf("sourceip", "sourceip-sourceport", "sourceip-sourceport-destport")},
+		{name: "clustermac", value: clusterMAC},
 		{name: "total-nodes", value: number(0, 16)},
 		{name: "local-node", value: number(0, 16)},
 		{name: "hash-init", value: number(0, all32), fill: "0"},
@@ -129,7 +133,7 @@ var ipv4Targets = []extension{
 var ipv6Targets = []extension{
 	{name: "REJECT", options: []option{{name: "reject-with", fill: "icmp6-port-unreachable", value: choice(beginsName,
 		"icmp6-no-route no-route", "icmp6-adm-prohibited adm-prohibited", "icmp6-addr-unreachable addr-unreach",
-		"icmp6-port-unreachable port-unreach", "tcp-reset", "icmp6-policy-fail policy-fail", "icmp6-reject-route reject-route")}}},
+		"icmp6-port-unreachable port-unreach", "tcp-reset", "icmp6-policy-fail policy-fail", "icmp6-reject-route reject-route")}}, finish: rejectReset},
 	{name: "HL", options: hopOptions("hl"), finish: exactlyOne("--hl-set", "--hl-dec", "--hl-inc")},
 	{name: "DNPT", options: prefixOptions},
 	{name: "SNPT", options: prefixOptions},
@@ -146,4 +150,10 @@ func hopOptions(name string) []option {
 var prefixOptions = []option{
 	{name: "src-pfx", value: hostMask(false, true), must: true},
 	{name: "dst-pfx", value: hostMask(false, true), must: true},
+}
+
+// clusterMAC is a value: a hardware address in capitals.
+func clusterMAC(e *env, s string) (string, error) {
+	v, err := mac(e, s)
+	return strings.ToUpper(v), err
 }

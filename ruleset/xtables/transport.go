@@ -11,30 +11,30 @@ const allPorts, allSPIs = "0:65535", "0:4294967295"
 
 // transportMatches are the matches of the transport protocols.
 var transportMatches = []extension{
-	{name: "tcp", options: []option{
+	{name: "tcp", needs: "tcp", options: []option{
 		{name: "sport", aliases: "source-port", value: ports, invert: true, omit: allPorts},
 		{name: "dport", aliases: "destination-port", value: ports, invert: true, omit: allPorts},
 		{name: "tcp-option", value: number(1, 255), invert: true},
 		{name: "tcp-flags", args: two, value: tcpFlags, second: tcpFlags, invert: true, omit: "NONE NONE"},
 		{name: "syn", as: "tcp-flags", args: none, invert: true, fixed: []string{"FIN,SYN,RST,ACK", "SYN"}},
 	}},
-	{name: "udp", options: []option{
+	{name: "udp", needs: "udp", options: []option{
 		{name: "sport", aliases: "source-port", value: ports, invert: true, omit: allPorts},
 		{name: "dport", aliases: "destination-port", value: ports, invert: true, omit: allPorts},
 	}},
-	{name: "sctp", options: []option{
+	{name: "sctp", needs: "sctp", options: []option{
 		{name: "sport", aliases: "source-port", value: ports, invert: true},
 		{name: "dport", aliases: "destination-port", value: ports, invert: true},
 		{name: "chunk-types", args: two, value: choice(sameName, "any", "all", "only"), second: chunkTypes, invert: true},
 	}},
-	{name: "dccp", options: []option{
+	{name: "dccp", needs: "dccp", options: []option{
 		{name: "sport", aliases: "source-port", value: ports, invert: true},
 		{name: "dport", aliases: "destination-port", value: ports, invert: true},
 		{name: "dccp-types", value: members(sameName, "REQUEST", "RESPONSE", "DATA", "ACK", "DATAACK", "CLOSEREQ", "CLOSE", "RESET", "SYNC", "SYNCACK", "INVALID"), invert: true},
 		{name: "dccp-option", value: number(1, 255), invert: true},
 	}},
-	{name: "esp", options: []option{{name: "espspi", value: numbers(all32), invert: true, omit: allSPIs}}},
-	{name: "ipcomp", options: []option{
+	{name: "esp", needs: "esp", options: []option{{name: "espspi", value: numbers(all32), invert: true, omit: allSPIs}}},
+	{name: "ipcomp", needs: "ipcomp", options: []option{
 		// The range of all is not left out here: a save that says nothing
 		// is read back as --ipcompspi 0.
 		{name: "ipcompspi", value: numbers(all32), invert: true, fill: "0"},
@@ -45,7 +45,7 @@ var transportMatches = []extension{
 		{name: "dports", aliases: "destination-ports", value: multiport, invert: true},
 		{name: "ports", value: multiport, invert: true},
 	}, finish: exactlyOne("--sports", "--dports", "--ports")},
-	{name: "tcpmss", options: []option{{name: "mss", value: numbers(65535), invert: true, must: true}}},
+	{name: "tcpmss", needs: "tcp", options: []option{{name: "mss", value: ascending(65535), invert: true, must: true}}},
 }
 
 // exactlyOne demands one of the options.
@@ -197,8 +197,8 @@ func queueRange(_ *env, s string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if high < low {
-		return "", fmt.Errorf("end should be at least as large as start")
+	if high <= low {
+		return "", fmt.Errorf("%d should be less than %d", low, high)
 	}
 	return strconv.FormatUint(low, 10) + ":" + strconv.FormatUint(high, 10), nil
 }

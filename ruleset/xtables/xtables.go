@@ -17,7 +17,6 @@
 package xtables
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -47,14 +46,13 @@ func Parse(kind ruleset.Kind, backend ruleset.Backend, file string, text []byte)
 		return nil, &ruleset.SyntaxError{File: file, Msg: fmt.Sprintf("%s is no kind of xtables dump", kind)}
 	}
 	n := 0
-	for len(text) > 0 {
+	for line := range strings.Lines(string(text)) {
 		n++
-		line, rest, _ := bytes.Cut(text, []byte("\n"))
-		text = rest
+		line = strings.TrimSuffix(line, "\n")
 		if len(line) > maxLine {
 			return nil, &ruleset.SyntaxError{File: file, Line: n, Msg: fmt.Sprintf("line longer than %d bytes", maxLine)}
 		}
-		if err := r.line(n, strings.TrimRight(string(line), "\r")); err != nil {
+		if err := r.line(n, strings.TrimRight(line, "\r")); err != nil {
 			return nil, located(err, file, n)
 		}
 	}
