@@ -36,6 +36,9 @@ func (o *thing) clauses() []string {
 			add("devices = {", strings.Join(each(dev), ", "), "}")
 		}
 		word("flags", "flags")
+		if counter, ok := f.get("counter"); ok && counter == true {
+			add("counter")
+		}
 	case "quota":
 		add(over(f), f.word("bytes"), "bytes")
 	case "limit":
@@ -82,13 +85,14 @@ func (o *thing) setClauses(f *fields, add func(...string), word func(prefix, key
 	if data, ok := f.get("map"); ok {
 		text += " : " + words(data, " . ")
 	}
-	add("type", text)
+	if typeof := f.word("typeof"); typeof != "" {
+		add("typeof", typeof)
+	} else {
+		add("type", text)
+	}
 	word("policy", "policy")
 	word("size", "size")
-	flags := each(o.flags(f))
-	if len(flags) > 0 {
-		add("flags", strings.Join(flags, ","))
-	}
+	word("flags", "flags")
 	stmts, _ := f.get("stmt")
 	var texts []string
 	for _, s := range list(stmts) {
@@ -103,17 +107,6 @@ func (o *thing) setClauses(f *fields, add func(...string), word func(prefix, key
 			add(k, expression(t, seconds))
 		}
 	}
-}
-
-// flags returns a set's flags. nft's JSON leaves out dynamic, which every set
-// has that a rule adds elements to.
-func (o *thing) flags(f *fields) any {
-	v, _ := f.get("flags")
-	flags := slices.Clone(list(v))
-	if o.dynamic && !slices.Contains(flags, any("dynamic")) {
-		flags = append(flags, "dynamic")
-	}
-	return flags
 }
 
 func quotedWord(f *fields, key string) string {

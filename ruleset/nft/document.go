@@ -42,8 +42,6 @@ type thing struct {
 	kind, name string
 	def        object
 	elems      []any
-	// dynamic says that a rule adds elements.
-	dynamic bool
 }
 
 // kinds of objects in a listing, other than table, chain, rule.
@@ -95,9 +93,6 @@ func read(file string, text []byte) (*document, error) {
 	}
 	doc.tables = slices.DeleteFunc(doc.tables, (*table).owned)
 	doc.order()
-	for _, t := range doc.tables {
-		t.noteDynamic()
-	}
 	return doc, nil
 }
 

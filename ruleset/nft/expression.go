@@ -183,6 +183,8 @@ func keyText(v any, keys []style) string {
 			parts[i] = expression(e, s)
 		}
 		return strings.Join(parts, " | ")
+	case kind == "text":
+		return words(value, ",") // an element as nft prints it, see Merge
 	case kind == "elem":
 		if text, ok := elementWith(value, keys); ok {
 			return text

@@ -10,10 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/fwc-dev/fwc/internal/netns"
-	"github.com/fwc-dev/fwc/ruleset/nft"
 )
 
 // corpus returns the directory of real dumps, or skips the test.
@@ -96,50 +93,4 @@ func load(source []byte, args ...string) (l listing, err error) {
 		return err
 	})
 	return l, errors.Join(err, errDo)
-}
-
-// roundTrip loads the canonical form of a listing and returns what differs.
-func roundTrip(l listing) error {
-	canon, err := nft.Canonical("listing", l.json)
-	if err != nil {
-		return err
-	}
-	fixed, err := nft.Canonical("canonical", canon)
-	if err != nil {
-		return err
-	}
-	if diff := cmp.Diff(string(canon), string(fixed)); diff != "" {
-		return fmt.Errorf("canonical form is no fixed point: %s", diff)
-	}
-	again, err := load(canon, "-j", "-f", "-")
-	if err != nil {
-		return err
-	}
-	recanon, err := nft.Canonical("again", again.json)
-	if err != nil {
-		return err
-	}
-	if diff := cmp.Diff(string(canon), string(recanon)); diff != "" {
-		return fmt.Errorf("canonical form (-) and what it loads as (+): %s", diff)
-	}
-	return nil
-}
-
-func TestCorpus(t *testing.T) {
-	dir := corpus(t)
-	for f, args := range results(t, dir) {
-		t.Run(f, func(t *testing.T) {
-			source, err := os.ReadFile(filepath.Join(dir, f))
-			if err != nil {
-				t.Fatal(err)
-			}
-			l, err := load(source, args...)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := roundTrip(l); err != nil {
-				t.Errorf("%.3000s", err.Error())
-			}
-		})
-	}
 }

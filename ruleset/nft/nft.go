@@ -23,7 +23,8 @@
 //     equal in both keep the order of the listing, as the kernel runs them in
 //     an order that depends on it. So do tables, if such chains are of
 //     different tables.
-//   - Elements of sets, named or anonymous, stand by value.
+//   - Elements of sets, named or anonymous, stand by value, but for those whose
+//     order has a meaning: concatenations with ranges.
 //   - Every object's keys stand in one order.
 package nft
 

@@ -100,20 +100,58 @@ func only(o object, keys ...string) bool {
 
 // sortElements orders elements by value: numbers and addresses as such,
 // networks by address and length, concatenations part by part, map entries by
-// key.
+// key. Two kinds of lists keep their order:
 //
-// nft orders elements by value as well, and by the value behind a name such as
-// established, which this package does not know: a list with names keeps its
-// order. Only concatenations with ranges come as the kernel has them (nft's
-// netlink_list_setelems), and those are sorted here, names by letter.
+// Concatenations with ranges. The kernel matches them in the order in which
+// they were added, and lists them so (nft_set_pipapo.c): of 192.0.2.1 . 80 and
+// 192.0.2.0/24 . 80 the first decides.
+//
+// Names such as established. nft lists elements by value already, and knows
+// the value behind the name, as this package does not.
+//
+// Flags that stand together, such as syn | ack, are in no order of nft's.
 func sortElements(list []any) {
+	if slices.ContainsFunc(list, func(e any) bool { kind, _, _ := one(elementKey(e)); return kind == "|" }) {
+		slices.SortStableFunc(list, compareElements)
+		return
+	}
 	for _, e := range list {
-		s, isString := elementKey(e).(string)
-		if class, _ := rank(s); isString && class == named {
-			return
+		switch key := elementKey(e).(type) {
+		case string:
+			if class, _ := rank(key); class == named {
+				return
+			}
+		case object: // text, see Merge
+			if kind, _, _ := one(key); kind == "text" {
+				return
+			}
+		case []any:
+			if isConcat(e) && slices.ContainsFunc(key, isRange) {
+				return
+			}
 		}
 	}
 	slices.SortStableFunc(list, compareElements)
+}
+
+// isConcat says whether an element is a concatenation, and not a range or a
+// list.
+func isConcat(e any) bool {
+	if pair, ok := e.([]any); ok && len(pair) > 0 {
+		e = pair[0]
+	}
+	kind, v, ok := one(e)
+	if kind == "elem" {
+		o, _ := v.(object)
+		kind, _, ok = one(o["val"])
+	}
+	return ok && kind == "concat"
+}
+
+// isRange says whether a part of a concatenation is a range or a network.
+func isRange(v any) bool {
+	kind, _, _ := one(v)
+	return kind == "range" || kind == "prefix"
 }
 
 func compareElements(a, b any) int {
