@@ -41,6 +41,9 @@ func Build(ctx context.Context, opt Options) (*Result, error) {
 	if opt.MaxOutput <= 1 {
 		opt.MaxOutput = DefaultMaxOutput
 	}
+	if opt.limits == (limits{}) {
+		opt.limits = defaultLimits
+	}
 	if opt.Dir == "" {
 		var err error
 		if opt.Dir, err = os.Getwd(); err != nil {
@@ -52,6 +55,7 @@ func Build(ctx context.Context, opt Options) (*Result, error) {
 		return nil, err
 	}
 	stdout, stderr := newOutput(opt.Stdout, opt.MaxOutput), newOutput(opt.Stderr, opt.MaxOutput)
+	stderr.watch = true
 	rep, left, err := converse(ctx, src, opt, stdout, stderr)
 	stdout.flush()
 	stderr.flush()
@@ -115,8 +119,9 @@ func converse(ctx context.Context, src *source, opt Options, stdout, stderr io.W
 			return nil, 0, err
 		}
 		files = append(files, pw)
+		_, _ = unix.FcntlInt(pw.Fd(), unix.F_SETPIPE_SZ, 1<<20) // best effort
 		pipes.Go(func() {
-			_, _ = io.Copy(w, r)
+			_, _ = io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{r}, make([]byte, 256<<10))
 			r.Close()
 		})
 	}
@@ -136,7 +141,7 @@ func converse(ctx context.Context, src *source, opt Options, stdout, stderr io.W
 	dirs := src.projectDirs(opt.Dir)
 	c := config{
 		Path: src.path, Abs: src.abs, Interp: src.interp, Args: opt.Args, Env: environment(opt.Env),
-		Cwd: []string{opt.Dir, filepath.Dir(src.abs)}, Timeout: opt.Timeout, Ifaces: opt.Ifaces, Limits: defaultLimits,
+		Cwd: []string{opt.Dir, filepath.Dir(src.abs)}, Timeout: opt.Timeout, Ifaces: opt.Ifaces, Limits: opt.limits, NoOverlay: opt.noOverlay,
 	}
 	if c.Interp == nil {
 		c.Interp = []string{"/bin/sh"}

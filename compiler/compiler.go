@@ -35,6 +35,9 @@ type Options struct {
 	// MaxOutput bounds in bytes what is passed on of each of the two: the
 	// first and last halves of it. 0 is DefaultMaxOutput.
 	MaxOutput int64
+
+	limits    limits // zero is defaultLimits
+	noOverlay bool
 }
 
 // Iface is a stand-in for a host's interface.

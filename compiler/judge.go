@@ -54,6 +54,9 @@ func (b *build) judge() error {
 		b.note("the script left %d processes running, which were ended: %s", n, strings.Join(rep.Left[:min(n, 5)], ", "))
 	}
 	switch {
+	case rep.MemoryOut:
+		return &ScriptError{Path: b.src.path, Status: rep.Status, Signal: rep.Signal,
+			Stderr: fmt.Sprintf("it held more than %d MB of memory, or %d processes", b.opt.limits.Memory>>20, b.opt.limits.Processes)}
 	case rep.TimedOut:
 		e := &TimeoutError{Path: b.src.path, Limit: b.opt.Timeout}
 		if len(calls) > 0 {

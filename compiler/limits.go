@@ -9,7 +9,8 @@ import (
 // limits bound what a script can take from the build server.
 type limits struct {
 	Processes uint64 // of the user inside staging
-	Memory    uint64 // address space of one process, bytes
+	Address   uint64 // address space of one process, bytes
+	Memory    uint64 // of all processes together, bytes
 	File      uint64 // largest file, bytes
 	Files     uint64 // open files of one process
 	Disk      uint64 // bytes of the staging's file system, which is memory
@@ -21,6 +22,7 @@ type limits struct {
 // defaultLimits hold scripts of 100,000 calls with room.
 var defaultLimits = limits{
 	Processes: 1000,
+	Address:   2 << 30,
 	Memory:    2 << 30,
 	File:      256 << 20,
 	Files:     4096,
@@ -37,7 +39,7 @@ func (l limits) set() error {
 		max  uint64
 	}{
 		{"processes", unix.RLIMIT_NPROC, l.Processes},
-		{"memory", unix.RLIMIT_AS, l.Memory},
+		{"memory", unix.RLIMIT_AS, l.Address},
 		{"file size", unix.RLIMIT_FSIZE, l.File},
 		{"open files", unix.RLIMIT_NOFILE, l.Files},
 		{"core", unix.RLIMIT_CORE, 0},

@@ -28,8 +28,13 @@ func TestMisbehaviour(t *testing.T) {
 			name: "fork bomb", script: "bomb() { bomb | bomb & }\nbomb\nsleep 1\n", timeout: 20 * time.Second,
 		},
 		{
-			name: "memory", script: "#!/bin/bash\niptables -A INPUT -j DROP\nx=aaaaaaaaaaaaaaaa\nwhile x=$x$x; do :; done 2>/dev/null\n",
+			name: "memory", script: "iptables -A INPUT -j DROP\nperl -e '$x = \"a\" x 3_000_000_000' 2>/dev/null || exit 1\n",
+			timeout: 30 * time.Second, kind: "script", err: "fw.sh: the script ended with exit status 1",
+		},
+		{
+			name: "memory of many", script: "for i in 1 2 3 4 5 6; do\n\tperl -e '$x = \"a\" x 50_000_000; sleep 100' &\ndone\nwait\n",
 			timeout: 30 * time.Second, kind: "script",
+			err: "fw.sh: the script was ended by a signal: killed: it held more than 200 MB of memory, or 1000 processes",
 		},
 		{
 			name: "disk", script: "dd if=/dev/zero of=/tmp/x bs=1M count=300 2>/dev/null && echo one\n" +
@@ -80,7 +85,7 @@ func TestMisbehaviour(t *testing.T) {
 				t.Parallel()
 				dir := project(t, map[string]string{"fw.sh": tt.script})
 				begin := time.Now()
-				o := runAs(t, u.cred, job{Script: "fw.sh", Dir: dir, Timeout: tt.timeout})
+				o := runAs(t, u.cred, job{Script: "fw.sh", Dir: dir, Timeout: tt.timeout, Memory: 200 << 20})
 				if d := time.Since(begin); d > tt.timeout+20*time.Second {
 					t.Errorf("took %s", d)
 				}

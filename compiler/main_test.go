@@ -43,6 +43,8 @@ type job struct {
 	Env       []string
 	KeepGoing bool
 	MaxOutput int64
+	Memory    uint64
+	NoOverlay bool
 	Refuse    bool // let no user namespace be made
 }
 
@@ -67,7 +69,11 @@ func (j job) run() outcome {
 		}
 	}
 	var stdout, stderr strings.Builder
-	res, err := Build(context.Background(), Options{Script: j.Script, Args: j.Args, Dir: j.Dir, Timeout: j.Timeout,
+	limits := defaultLimits
+	if j.Memory > 0 {
+		limits.Memory = j.Memory
+	}
+	res, err := Build(context.Background(), Options{limits: limits, noOverlay: j.NoOverlay, Script: j.Script, Args: j.Args, Dir: j.Dir, Timeout: j.Timeout,
 		Env: j.Env, KeepGoing: j.KeepGoing, MaxOutput: j.MaxOutput, Stdout: &stdout, Stderr: &stderr})
 	o.Stdout, o.Stderr = stdout.String(), stderr.String()
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"regexp"
 	"strconv"
+	"strings"
 	"sync"
 )
 
@@ -22,6 +23,7 @@ type output struct {
 	at   int    // next position in the ring, once it is full
 	full bool
 
+	watch  bool   // read the lines too
 	line   []byte // the line in the making, cut
 	last   string // the last line that was not blank
 	absent []missing
@@ -44,7 +46,9 @@ func newOutput(to io.Writer, max int64) *output {
 func (o *output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.lines(p)
+	if o.watch {
+		o.lines(p)
+	}
 	head := p[:min(int64(len(p)), max(o.max/2-o.n, 0))]
 	o.n += int64(len(head))
 	_, _ = o.to.Write(head)
@@ -78,7 +82,9 @@ func (o *output) keep(p []byte) {
 func (o *output) flush() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.lines([]byte("\n"))
+	if o.watch {
+		o.lines([]byte("\n"))
+	}
 	if o.lost > 0 {
 		fmt.Fprintf(o.to, "\n… %d bytes of output left out …\n", o.lost)
 	}
@@ -109,11 +115,19 @@ func (o *output) lines(p []byte) {
 		p = p[i+1:]
 		if line := bytes.TrimSpace(o.line); len(line) > 0 {
 			o.last = string(line)
-			if m := notFound.FindStringSubmatch(o.last); m != nil && len(o.absent) < 100 {
-				n, _ := strconv.Atoi(m[2])
-				o.absent = append(o.absent, missing{m[3], m[1], n})
-			}
+			o.missing(o.last)
 		}
 		o.line = o.line[:0]
+	}
+}
+
+// missing notes a line that says that there is no such program.
+func (o *output) missing(line string) {
+	if len(o.absent) >= 100 || !strings.HasSuffix(line, "ot found") && !strings.HasSuffix(line, "or directory") {
+		return
+	}
+	if m := notFound.FindStringSubmatch(line); m != nil {
+		n, _ := strconv.Atoi(m[2])
+		o.absent = append(o.absent, missing{m[3], m[1], n})
 	}
 }

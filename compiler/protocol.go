@@ -36,6 +36,8 @@ type config struct {
 	Timeout time.Duration
 	Ifaces  []Iface
 	Limits  limits
+	// NoOverlay is for tests: see roots.
+	NoOverlay bool
 }
 
 // report is what staging found.
@@ -50,7 +52,9 @@ type report struct {
 	Status   int
 	Signal   string
 	TimedOut bool
-	Elapsed  time.Duration
+	// MemoryOut says that the script was ended for its hunger.
+	MemoryOut bool
+	Elapsed   time.Duration
 	// Log is the record of the firewall calls, see callLog; LogCut says that
 	// it is not whole.
 	Log    []byte

@@ -26,7 +26,9 @@ const (
 type roots struct {
 	base  string // where the base is before the pivot
 	limit limits
-	notes []string
+	// noOverlay does without overlays, as on a kernel that has none.
+	noOverlay bool
+	overlays  int
 }
 
 // systemTops are the directories at the top that programs need.
@@ -132,6 +134,11 @@ func devices(dev string) error {
 		}
 		if err := unix.Mount(host, path, "", unix.MS_BIND, ""); err != nil {
 			return fmt.Errorf("bind %s: %w", host, err)
+		}
+		// Writing to a device is not writing to its mount; changing its mode is.
+		attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NOEXEC}
+		if err := unix.MountSetattr(unix.AT_FDCWD, path, 0, &attr); err != nil && !errors.Is(err, unix.ENOSYS) {
+			return fmt.Errorf("make %s read-only: %w", path, err)
 		}
 	}
 	for name, to := range map[string]string{"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2"} {

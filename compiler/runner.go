@@ -147,6 +147,8 @@ func becomeScript(in *os.File) error {
 	if err := filterSyscalls(); err != nil {
 		return err
 	}
+	// If the build server runs out of memory, this is what it should end.
+	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("1000"), 0)
 	// Last: the Go runtime is itself beyond the limit of memory.
 	path, argv, env := c.Path, c.Argv, c.Env
 	if err := c.Limits.set(); err != nil {

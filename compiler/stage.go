@@ -90,14 +90,14 @@ func (s *stage) run(ctx context.Context, control io.Reader) (*report, error) {
 	if err := s.script(rep); err != nil {
 		return rep, err
 	}
-	rep.Notes = append(append(rep.Notes, s.roots.notes...), s.shims.notes...)
+	rep.Notes = append(rep.Notes, s.shims.notes...)
 	if rep.Log, rep.LogCut, err = readUpTo(filepath.Join(stagingRoot, shimLog), s.Limits.CallLog); err != nil {
 		rep.LogCut = true
 	}
 	if rep.Written, err = s.watch.close(); err != nil {
 		return rep, err
 	}
-	if rep.TimedOut || (rep.Status != 0 || rep.Signal != "") {
+	if rep.TimedOut || rep.MemoryOut || (rep.Status != 0 || rep.Signal != "") {
 		return rep, nil
 	}
 	return rep, s.capture(ctx, rep)
@@ -117,7 +117,7 @@ func (s *stage) prepare(control io.Reader) error {
 		return err
 	}
 	unix.Umask(0)
-	s.roots.limit = s.Limits
+	s.roots.limit, s.roots.noOverlay = s.Limits, s.NoOverlay
 	if err := s.roots.prepare(); err != nil {
 		return err
 	}
@@ -161,10 +161,14 @@ func (s *stage) script(rep *report) error {
 		rep.TimedOut = true
 		_ = unix.Kill(-1, unix.SIGKILL)
 	})
+	stop, watched := make(chan struct{}), make(chan bool, 1)
+	go func() { watched <- watchMemory(s.Limits, stop) }()
 	ws, err := reap(pid)
 	if err != nil {
 		return err
 	}
+	close(stop)
+	rep.MemoryOut = <-watched
 	if expired.Stop() {
 		rep.Left = linger(lingerTime)
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -45,7 +46,12 @@ func (r *roots) staging() error {
 		return err
 	}
 	for _, top := range staged {
-		if err := showTop(top, filepath.Join(root, top), r.overlayTree); err != nil {
+		show := r.overlayTree
+		if top == "/etc" {
+			// Its files are copied in any case, and containers mount some.
+			show = r.farm
+		}
+		if err := showTop(top, filepath.Join(root, top), show); err != nil {
 			return err
 		}
 	}
@@ -69,63 +75,110 @@ func (r *roots) overlayTree(from, to string) error {
 	}
 	entries, err := os.ReadDir(from)
 	if err != nil {
-		return r.readOnly(from, to, err)
+		return r.farm(from, to)
 	}
 	for _, e := range entries {
 		src, dst := filepath.Join(from, e.Name()), filepath.Join(to, e.Name())
-		switch {
-		case e.IsDir() && slices.Contains(inner, src) && len(mountsBelow(src)) == 0,
-			e.IsDir():
-			if err := os.Mkdir(dst, 0o755); err != nil {
-				return err
+		if e.IsDir() {
+			err = os.Mkdir(dst, 0o755)
+			if err == nil {
+				err = r.overlayTree(src, dst)
 			}
-			if err := r.overlayTree(src, dst); err != nil {
-				return err
-			}
-		case e.Type()&fs.ModeSymlink != 0:
-			target, err := os.Readlink(src)
-			if err != nil {
-				continue
-			}
-			if err := os.Symlink(target, dst); err != nil {
-				return err
-			}
-		case e.Type().IsRegular():
-			if err := os.WriteFile(dst, nil, 0o644); err != nil {
-				return err
-			}
-			if err := bindReadOnly(src, dst); err != nil {
-				return err
-			}
+		} else {
+			err = r.link(src, dst, e)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// overlay mounts one overlay, or a read-only view where the kernel refuses.
+// overlay mounts one overlay, or plants a farm where the kernel refuses: it
+// lets user namespaces have overlays since Linux 5.11.
 func (r *roots) overlay(from, to string) error {
-	name := strings.ReplaceAll(strings.Trim(from, "/"), "/", "-")
+	r.overlays++
+	name := strconv.Itoa(r.overlays)
 	upper, work := r.path(stagingTree, "upper", name), r.path(stagingTree, "work", name)
 	for _, d := range []string{upper, work} {
 		if err := os.MkdirAll(d, 0o755); err != nil {
 			return err
 		}
 	}
-	skeleton(from, upper, r.depth(from))
-	if strings.ContainsAny(from, `,:\`) {
-		return r.readOnly(from, to, errors.New("its name has a comma or colon"))
+	if r.noOverlay || strings.ContainsAny(from, `,:\`) {
+		return r.farm(from, to)
 	}
+	skeleton(from, upper, r.depth(from))
 	opts := fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s", from, upper, work)
-	err := unix.Mount("overlay", to, "overlay", unix.MS_NOSUID|unix.MS_NODEV, opts)
-	if err != nil {
-		return r.readOnly(from, to, err)
+	if err := unix.Mount("overlay", to, "overlay", unix.MS_NOSUID|unix.MS_NODEV, opts); err != nil {
+		return r.farm(from, to)
 	}
 	return nil
 }
 
-func (r *roots) readOnly(from, to string, why error) error {
-	r.notes = append(r.notes, fmt.Sprintf("%s is read-only in staging: no overlay on it: %v", from, why))
-	return bindReadOnly(from, to)
+// farm shows a host's directory without an overlay: the directories that the
+// skeleton would have are the script's own, what is in them are links to the
+// host's, which are read-only. Files of /etc are copies.
+func (r *roots) farm(from, to string) error {
+	host := filepath.Join(stagingRoot, toolDir, "host", from)
+	if err := os.MkdirAll(r.path(host), 0o755); err != nil {
+		return err
+	}
+	if err := bindReadOnly(from, r.path(host)); err != nil {
+		return err
+	}
+	skeleton(from, to, r.depth(from))
+	return r.plant(from, to)
+}
+
+// plant fills the directories of a skeleton with links.
+func (r *roots) plant(from, to string) error {
+	entries, err := os.ReadDir(from)
+	if err != nil {
+		return nil // closed to this user
+	}
+	for _, e := range entries {
+		src, dst := filepath.Join(from, e.Name()), filepath.Join(to, e.Name())
+		if fi, err := os.Lstat(dst); err == nil {
+			if fi.IsDir() {
+				if err := r.plant(src, dst); err != nil {
+					return err
+				}
+			}
+			continue
+		}
+		if err := r.link(src, dst, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// link makes one entry: a copy of the host's symbolic link, or a link to the
+// host's file, which is bound below toolDir.
+func (r *roots) link(src, dst string, e fs.DirEntry) error {
+	target := filepath.Join(toolDir, "host", src)
+	if e.Type()&fs.ModeSymlink != 0 {
+		var err error
+		if target, err = os.Readlink(src); err != nil {
+			return nil
+		}
+	} else if _, err := os.Lstat(r.path(stagingRoot, target)); err != nil {
+		// Beside a directory with mounts in it nothing is bound yet.
+		if e.IsDir() || !e.Type().IsRegular() {
+			return nil
+		}
+		if err := os.MkdirAll(filepath.Dir(r.path(stagingRoot, target)), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(r.path(stagingRoot, target), nil, 0o644); err != nil {
+			return err
+		}
+		if err := bindReadOnly(src, r.path(stagingRoot, target)); err != nil {
+			return err
+		}
+	}
+	return os.Symlink(target, dst)
 }
 
 // depth is how deep the skeleton of a directory goes.
