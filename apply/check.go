@@ -1,7 +1,6 @@
 package apply
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -39,15 +38,16 @@ func check(ctx context.Context, opts Options) error {
 	if errors.Is(limited.Err(), context.DeadlineExceeded) {
 		err = fmt.Errorf("no answer within %v", opts.CheckTimeout)
 	}
-	return &CheckError{Command: opts.Check, Err: err, Output: strings.TrimSpace(out.String())}
+	return &CheckError{Command: opts.Check, Err: err, Output: strings.TrimSpace(string(out.last))}
 }
 
-// tail keeps the last bytes that are written to it.
-type tail struct{ bytes.Buffer }
+// tail keeps the last bytes that are written to it. It is no bytes.Buffer,
+// which io.Copy would fill past the bound by its ReadFrom.
+type tail struct{ last []byte }
 
 // Write never fails.
 func (t *tail) Write(p []byte) (int, error) {
-	t.Buffer.Write(p[max(0, len(p)-maxCheckOutput):])
-	t.Next(max(0, t.Len()-maxCheckOutput))
+	t.last = append(t.last, p[max(0, len(p)-maxCheckOutput):]...)
+	t.last = t.last[max(0, len(t.last)-maxCheckOutput):]
 	return len(p), nil
 }

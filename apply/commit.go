@@ -65,6 +65,9 @@ type change struct {
 func (c *change) run() error {
 	sets := planSets(c.from.Snapshot, c.to.Snapshot)
 	tables := changedTables(c.from.Snapshot, c.to.Snapshot, sets.clash)
+	if err := c.settleEmpty(tables); err != nil {
+		return err
+	}
 	steps := []struct {
 		name string
 		do   func() error

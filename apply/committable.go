@@ -96,6 +96,39 @@ func (c *change) loadTables(p *tablePlan, stand map[string]string) error {
 	return nil
 }
 
+// settleEmpty decides about tables with nothing in them, which the saves print
+// and no snapshot has, where a state is put back to the byte: those that it had
+// are loaded in place of dropping them, and others that are there now, left by
+// an earlier attempt, are dropped.
+func (c *change) settleEmpty(p *tablePlan) error {
+	if c.to.Raw == nil {
+		return nil
+	}
+	had, err := emptyTables(c.to.Raw)
+	if err != nil {
+		return err
+	}
+	has, err := emptyTables(c.from.Raw)
+	if err != nil {
+		return err
+	}
+	var drop []ruleset.Table
+	for _, t := range p.drop {
+		if empty, ok := had[keyOf(&t)]; ok {
+			p.load = append(p.load, empty)
+		} else {
+			drop = append(drop, t)
+		}
+	}
+	for k, t := range has {
+		if _, ok := had[k]; !ok && k.Backend == ruleset.NFT && tableOf(c.to.Snapshot, k) == nil {
+			drop = append(drop, t)
+		}
+	}
+	p.drop = drop
+	return nil
+}
+
 // restore replaces tables of one kind and backend. Counters go on where the
 // new table has a rule of the present one, or come from the state that is
 // being put back.
@@ -160,11 +193,18 @@ func (c *change) loadNative(p *tablePlan) error {
 	return err
 }
 
-// loadSysctls writes the keys that differ.
+// loadSysctls writes the keys that differ, and those that the kernel changes
+// with them.
 func (c *change) loadSysctls() error {
-	var list []ruleset.Sysctl
+	var along []string // what writing the others sets along
 	for _, v := range c.to.Sysctls {
 		if !slices.Contains(c.from.Sysctls, v) {
+			along = append(along, sideEffects(v.Key)...)
+		}
+	}
+	var list []ruleset.Sysctl
+	for _, v := range c.to.Sysctls {
+		if !slices.Contains(c.from.Sysctls, v) || slices.Contains(along, v.Key) {
 			list = append(list, v)
 		}
 	}

@@ -34,6 +34,7 @@ func (p *parts) add(t *ruleset.Table, from *ruleset.Snapshot) {
 // snapshot puts the parts together, with the canonical dumps of the whole.
 func (p *parts) snapshot() (*ruleset.Snapshot, error) {
 	var dumps []ruleset.Dump
+	s := ruleset.New(nil, p.tables, p.sets, p.sysctls) // sorts
 	add := func(k ruleset.Kind, b ruleset.Backend, text []byte) {
 		if len(text) > 0 {
 			dumps = append(dumps, ruleset.Dump{Kind: k, Backend: b, Text: text})
@@ -41,7 +42,7 @@ func (p *parts) snapshot() (*ruleset.Snapshot, error) {
 	}
 	for _, kind := range ruleset.Kinds {
 		for _, backend := range []ruleset.Backend{ruleset.NFT, ruleset.Legacy} {
-			if tables := ofKind(p.tables, kind, backend); len(tables) > 0 {
+			if tables := ofKind(s.Tables, kind, backend); len(tables) > 0 {
 				add(kind, backend, xtables.Format(tables))
 			}
 		}
@@ -53,7 +54,6 @@ func (p *parts) snapshot() (*ruleset.Snapshot, error) {
 	add(ruleset.NFTables, ruleset.NFT, text)
 	add(ruleset.IPSet, "", ipset.Format(p.sets))
 	var b bytes.Buffer
-	s := ruleset.New(dumps, p.tables, p.sets, p.sysctls)
 	for _, v := range s.Sysctls {
 		fmt.Fprintf(&b, "%s = %s\n", v.Key, v.Value)
 	}

@@ -44,6 +44,26 @@ func countersOf(raw []ruleset.Dump, kind ruleset.Kind, backend ruleset.Backend) 
 	return n, nil
 }
 
+// emptyTables returns the xtables tables of raw dumps that have nothing in them.
+func emptyTables(raw []ruleset.Dump) (map[tableKey]ruleset.Table, error) {
+	out := map[tableKey]ruleset.Table{}
+	for _, d := range raw {
+		if d.Kind.Family() == "" {
+			continue
+		}
+		tables, err := xtables.Parse(d.Kind, d.Backend, d.Name(), d.Text)
+		if err != nil {
+			return nil, err
+		}
+		for i := range tables {
+			if nothing(&tables[i]) {
+				out[keyOf(&tables[i])] = tables[i]
+			}
+		}
+	}
+	return out, nil
+}
+
 // bracketed returns the counters of a chain's or rule's line in a save: the
 // rule's stand first, the chain's last, in brackets.
 func bracketed(line string) string {

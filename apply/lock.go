@@ -84,3 +84,14 @@ func (s *store) update(change func(*journal)) error {
 	s.journal = &j
 	return nil
 }
+
+// whole runs fn, which changes the kernel, so that the lock outlives this
+// process until the programs that fn started have ended: killed here, another
+// fwc must not read a firewall that an orphan still writes to.
+func (s *store) whole(fn func() error) error {
+	if _, err := unix.FcntlInt(s.lock.Fd(), unix.F_SETFD, 0); err != nil {
+		return fmt.Errorf("lock: %w", err)
+	}
+	defer unix.FcntlInt(s.lock.Fd(), unix.F_SETFD, unix.FD_CLOEXEC)
+	return fn()
+}

@@ -181,7 +181,10 @@ func (s *store) commit(ctx context.Context, c candidate, opts Options, d *draft,
 	began := time.Now()
 	var out Outcome
 	if err = fault("journal"); err == nil {
-		out, err = opts.Committer.Commit(ctx, &State{Snapshot: from, Raw: d.live.Raw}, &State{Snapshot: d.plan.Wanted, Raw: c.raw})
+		err = s.whole(func() (err error) {
+			out, err = opts.Committer.Commit(ctx, &State{Snapshot: from, Raw: d.live.Raw}, &State{Snapshot: d.plan.Wanted, Raw: c.raw})
+			return err
+		})
 	}
 	took := time.Since(began)
 	if err == nil {

@@ -17,24 +17,29 @@ func (s *store) undo(ctx context.Context, committer Committer, before *State, ca
 		return &FailedError{Cause: cause, Undo: errors.New("the journal has no pending change")}
 	}
 	_ = s.update(func(j *journal) { j.Pending.Step = stepUndo }) // a full disk must not stop it
-	err := putBack(ctx, committer, before, &p.Touched)
+	err := s.putBack(ctx, committer, before)
 	if err == nil {
 		err = s.forget()
 	}
 	return &FailedError{Cause: cause, Undo: err}
 }
 
-// putBack restores what a change touched and checks that it is as it was.
-func putBack(ctx context.Context, committer Committer, before *State, t *touchedSet) error {
+// putBack restores what the pending change touched and checks that it is as it
+// was.
+func (s *store) putBack(ctx context.Context, committer Committer, before *State) error {
 	now, err := capture(ctx, before.Snapshot)
 	if err != nil {
 		return err
 	}
-	target, err := overlay(now.Snapshot, before.Snapshot, t)
+	target, err := overlay(now.Snapshot, before.Snapshot, &s.Pending.Touched)
 	if err != nil {
 		return err
 	}
-	if _, err := committer.Commit(ctx, now, &State{Snapshot: target, Raw: before.Raw}); err != nil {
+	err = s.whole(func() error {
+		_, err := committer.Commit(ctx, now, &State{Snapshot: target, Raw: before.Raw})
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	after, err := capture(ctx, before.Snapshot)
@@ -102,7 +107,7 @@ func (s *store) recover(ctx context.Context, committer Committer) (*Recovery, er
 	if !r.Rebooted {
 		before, err := s.previous(p.Generation)
 		if err == nil {
-			err = putBack(context.WithoutCancel(ctx), committer, before, &p.Touched)
+			err = s.putBack(context.WithoutCancel(ctx), committer, before)
 		}
 		if err != nil {
 			cut := fmt.Errorf("an apply that began at %s was cut short", p.Began.Format(time.RFC3339))

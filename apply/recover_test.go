@@ -1,0 +1,275 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/fwc-dev/fwc/ruleset"
+	"github.com/fwc-dev/fwc/ruleset/dump"
+)
+
+// The environment of a process of this test binary that applies the dumps in a
+// directory and is killed at a point of it.
+const (
+	envState = "FWC_TEST_STATE"
+	envDumps = "FWC_TEST_DUMPS"
+	envDie   = "FWC_TEST_DIE"
+)
+
+func TestMain(m *testing.M) {
+	if os.Getenv(envState) != "" {
+		os.Exit(victim())
+	}
+	os.Exit(m.Run())
+}
+
+// victim applies and dies on the way.
+func victim() int {
+	die := os.Getenv(envDie)
+	fault = func(point string) error {
+		if point == die {
+			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+			select {}
+		}
+		return nil
+	}
+	var dumps []ruleset.Dump
+	dir := os.Getenv(envDumps)
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries {
+		k, b, _ := ruleset.DumpOf(e.Name())
+		text, rerr := os.ReadFile(filepath.Join(dir, e.Name()))
+		err = errors.Join(err, rerr)
+		dumps = append(dumps, ruleset.Dump{Kind: k, Backend: b, Text: text})
+	}
+	var s *ruleset.Snapshot
+	if err == nil {
+		s, err = dump.Snapshot(dumps)
+	}
+	if err == nil {
+		opts := Options{State: os.Getenv(envState)}.withDefaults()
+		_, err = applyCandidate(context.Background(), candidate{ours: s, generation: Generation{Digest: "victim"}}, opts)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+// victim starts a process on the host that applies s and dies at a point.
+func (h *host) victim(s *ruleset.Snapshot, die string) *exec.Cmd {
+	h.t.Helper()
+	dir := h.t.TempDir()
+	for _, d := range s.Dumps {
+		h.must(os.WriteFile(filepath.Join(dir, d.Name()), d.Text, 0o600))
+	}
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), envState+"="+h.dir, envDumps+"="+dir, envDie+"="+die)
+	var out strings.Builder
+	cmd.Stderr = &out
+	h.must(cmd.Start())
+	return cmd
+}
+
+// TestKilled kills an apply at each step and expects the next start to put the
+// former firewall back to the byte.
+func TestKilled(t *testing.T) {
+	forward := ruleset.Sysctl{Key: "net.ipv4.ip_forward", Value: "1"}
+	for _, backend := range []string{"nft", "legacy"} {
+		t.Run(backend, func(t *testing.T) {
+			onHost(t, func(h *host) {
+				a, b := scriptA, scriptB
+				if backend == "legacy" {
+					a, b = legacy(a), legacy(b)
+				}
+				// So that a forward switch alone does not tell the interfaces.
+				h.sh("echo 1 > /proc/sys/net/ipv4/conf/lo/forwarding")
+				sb := h.built(b, forward)
+				h.applied(h.built(a))
+				h.traffic()
+				before := h.saves() + h.sh("cat /proc/sys/net/ipv4/conf/*/forwarding")
+				for _, point := range []string{"generation", "journal", "sets", "tables", "tables ip6tables", "native",
+					"sysctls", "destroy", "readback", "settle"} {
+					_ = h.victim(sb, point).Wait()
+					st, err := Inspect(h.ctx, h.options())
+					h.must(err)
+					if (st.Unfinished != nil) != (point != "generation") {
+						t.Errorf("%s: status %+v", point, st.Unfinished)
+					}
+					r, err := Recover(h.ctx, h.options())
+					h.must(err)
+					if (r != nil) != (point != "generation") {
+						t.Errorf("%s: recovery %+v", point, r)
+					}
+					if diff := cmp.Diff(before, h.saves()+h.sh("cat /proc/sys/net/ipv4/conf/*/forwarding")); diff != "" {
+						h.fatal(point, "not as before (-want +got):\n"+diff)
+					}
+				}
+				h.applied(sb) // nothing is left in the way
+				h.is(sb)
+			})
+		})
+	}
+}
+
+// TestKilledWhileRecovering kills the apply that recovers, too.
+func TestKilledWhileRecovering(t *testing.T) {
+	onHost(t, func(h *host) {
+		h.applied(h.built(scriptA))
+		before := h.saves()
+		sb := h.built(scriptB)
+		_ = h.victim(sb, "readback").Wait()
+		for _, point := range []string{"sets", "tables ip6tables", "destroy"} {
+			_ = h.victim(sb, point).Wait()
+		}
+		if before == h.saves() {
+			t.Error("nothing was changed")
+		}
+		_, err := Recover(h.ctx, h.options())
+		h.must(err)
+		if diff := cmp.Diff(before, h.saves()); diff != "" {
+			t.Errorf("not as before (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// TestKilledAnywhen kills applies at random instants: the next start ends on
+// the old firewall or on the new one.
+func TestKilledAnywhen(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	rnd := rand.New(rand.NewPCG(seed, 0))
+	onHost(t, func(h *host) {
+		sa, sb := h.built(scriptA), h.built(scriptB)
+		h.applied(sa)
+		began := time.Now()
+		h.applied(sb)
+		whole := time.Since(began)
+		h.applied(sa)
+		old := 0
+		for range 12 {
+			cmd := h.victim(sb, "")
+			time.Sleep(time.Duration(rnd.Int64N(int64(whole * 5 / 4))))
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+			_, err := Recover(h.ctx, h.options())
+			h.must(err)
+			live := h.live(&ruleset.Snapshot{})
+			g, err := Current(h.dir)
+			h.must(err)
+			switch {
+			case same(live, sa) && g.Digest != "victim":
+				old++
+			case same(live, sb) && g.Digest == "victim":
+			default:
+				h.fatal("neither the old nor the new firewall, generation", g.Number, h.saves())
+			}
+			h.applied(sa)
+		}
+		t.Logf("%d of 12 ended on the old firewall", old)
+	})
+}
+
+func TestRebootForgets(t *testing.T) {
+	onHost(t, func(h *host) {
+		h.applied(h.built("iptables -A INPUT -j ACCEPT"))
+		_ = h.victim(h.built(scriptB), "readback").Wait()
+		path := journalPath(h.dir)
+		text, err := os.ReadFile(path)
+		h.must(err)
+		h.must(os.WriteFile(path, []byte(strings.ReplaceAll(string(text), bootID(), "another")), 0o600))
+		before := h.saves()
+		r, err := Recover(h.ctx, h.options())
+		h.must(err)
+		if r == nil || !r.Rebooted || h.saves() != before {
+			t.Errorf("recovery %+v", r)
+		}
+		if g, err := Current(h.dir); err != nil || g.Number != 1 {
+			t.Errorf("current %v, %v", g, err)
+		}
+	})
+}
+
+func TestOrphansHoldTheLock(t *testing.T) {
+	onHost(t, func(h *host) {
+		s, err := open(h.ctx, h.dir, 0)
+		h.must(err)
+		orphan := exec.Command("sleep", "60")
+		h.must(s.whole(orphan.Start))
+		s.close()
+		if _, err := open(h.ctx, h.dir, 100*time.Millisecond); !errors.Is(err, ErrBusy) {
+			t.Errorf("the lock went with its process: %v", err)
+		}
+		_ = orphan.Process.Kill()
+		_ = orphan.Wait()
+		s, err = open(h.ctx, h.dir, 5*time.Second)
+		h.must(err)
+		after := exec.Command("sleep", "60")
+		h.must(after.Start())
+		s.close()
+		s, err = open(h.ctx, h.dir, 0)
+		h.must(err)
+		s.close()
+		_ = after.Process.Kill()
+		_ = after.Wait()
+	})
+}
+
+func TestDamagedStateIsRefused(t *testing.T) {
+	for _, tt := range []struct{ name, file, text string }{
+		{"journal is no JSON", "journal.json", "{"},
+		{"journal is empty", "journal.json", ""},
+		{"journal is of the future", "journal.json", `{"schema":"fwc.journal/v9"}`},
+		{"generation out of range", "journal.json", `{"schema":"fwc.journal/v1","current":7,"last":1}`},
+		{"dump is altered", "generations/1/applied/iptables.rules", "*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n"},
+		{"dump is junk", "generations/1/applied/iptables.rules", "junk"},
+		{"stray file", "generations/1/applied/stray", ""},
+		{"generation is another", "generations/1/generation.json", `{"generation":2}`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			onHost(t, func(h *host) {
+				a := h.built("iptables -A INPUT -j ACCEPT")
+				h.applied(a)
+				before := h.saves()
+				h.must(os.WriteFile(filepath.Join(h.dir, tt.file), []byte(tt.text), 0o600))
+				if _, err := h.apply(h.built(":")); !errors.Is(err, ErrState) {
+					t.Errorf("error %v", err)
+				}
+				if h.saves() != before {
+					t.Error("the firewall was touched")
+				}
+			})
+		})
+	}
+}
+
+func TestHistoryIsBounded(t *testing.T) {
+	onHost(t, func(h *host) {
+		for i := range keepGenerations + 4 {
+			h.applied(h.built(fmt.Sprintf("iptables -A INPUT -s 192.0.2.%d -j ACCEPT", i)))
+		}
+		all, err := History(h.dir)
+		h.must(err)
+		if len(all) != keepGenerations || all[0].Number != keepGenerations+4 {
+			t.Errorf("%d generations, the latest is %d", len(all), all[0].Number)
+		}
+		if _, err := Rollback(h.ctx, 1, h.options()); !errors.Is(err, ErrNoGeneration) {
+			t.Errorf("rollback to a forgotten generation: %v", err)
+		}
+		if _, err := Rollback(h.ctx, BeforeFWC, h.options()); !errors.Is(err, ErrNoGeneration) {
+			t.Errorf("rollback to a forgotten start: %v", err)
+		}
+	})
+}
