@@ -118,6 +118,10 @@ func parse(file string, d ruleset.Dump) (p parts, err error) {
 	return p, err
 }
 
+// bridgeHooks are the built-in chains of ebtables, whose chains of the user's
+// have a policy as well.
+var bridgeHooks = []string{"INPUT", "FORWARD", "OUTPUT", "PREROUTING", "POSTROUTING", "BROUTING"}
+
 // Idle says whether an xtables table does nothing: it has no rule, no chain of
 // the user's and no policy other than ACCEPT.
 func Idle(t ruleset.Table) bool {
@@ -125,7 +129,7 @@ func Idle(t ruleset.Table) bool {
 		return false
 	}
 	for _, c := range t.Chains {
-		if c.Policy != "ACCEPT" || len(c.Rules) > 0 {
+		if c.Policy != "ACCEPT" || len(c.Rules) > 0 || t.Family == ruleset.Bridge && !slices.Contains(bridgeHooks, c.Name) {
 			return false
 		}
 	}

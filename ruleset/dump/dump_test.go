@@ -70,6 +70,21 @@ func TestSnapshotIdle(t *testing.T) {
 	}
 }
 
+func TestSnapshotIdleBridge(t *testing.T) {
+	for text, counts := range map[string]bool{
+		"*filter\n:INPUT ACCEPT\n:FORWARD ACCEPT\n:OUTPUT ACCEPT\n":               false,
+		"*filter\n:INPUT ACCEPT\n:FORWARD ACCEPT\n:OUTPUT ACCEPT\n:mine ACCEPT\n": true,
+	} {
+		s, err := dump.Snapshot([]ruleset.Dump{{Kind: ruleset.EBTables, Backend: ruleset.NFT, Text: []byte(text)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := len(s.Tables) == 1; got != counts {
+			t.Errorf("%q counts: %v", text, got)
+		}
+	}
+}
+
 func TestSnapshotErrors(t *testing.T) {
 	for name, test := range map[string]struct {
 		dumps []ruleset.Dump

@@ -13,30 +13,35 @@ import (
 	"github.com/fwc-dev/fwc/internal/netns"
 )
 
-// corpus returns the directory of real dumps, or skips the test.
-func corpus(t testing.TB) string {
-	t.Helper()
+// corpusDir returns the directory of real dumps, or "" where there is none.
+func corpusDir() string {
 	if dir := os.Getenv("FWC_CORPUS"); dir != "" {
 		return dir
 	}
 	if os.Getenv("CI") != "" {
-		t.Skip("the corpus of real dumps is not part of the repository")
+		return "" // it is not part of the repository
 	}
 	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for ; dir != "/"; dir = filepath.Dir(dir) {
+	for ; err == nil && dir != "/"; dir = filepath.Dir(dir) {
 		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
 			dir = filepath.Join(dir, "..", "shared", "corpus")
-			if _, err := os.Stat(dir); err != nil {
-				break
+			if _, err := os.Stat(dir); err == nil {
+				return dir
 			}
-			return dir
+			break
 		}
 	}
-	t.Skip("no corpus of real dumps: set FWC_CORPUS")
 	return ""
+}
+
+// corpus returns the directory of real dumps, or skips the test.
+func corpus(t testing.TB) string {
+	t.Helper()
+	dir := corpusDir()
+	if dir == "" {
+		t.Skip("no corpus of real dumps: set FWC_CORPUS")
+	}
+	return dir
 }
 
 // results returns the files that nft reads, with its arguments.

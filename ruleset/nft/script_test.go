@@ -92,8 +92,7 @@ func sources(t *testing.T) map[string]func() (listing, error) {
 		}
 	}
 	out["statements"] = file("testdata/statements.nft", "-f", "-")
-	if os.Getenv("CI") == "" {
-		dir := corpus(t)
+	if dir := corpusDir(); dir != "" {
 		for f, args := range results(t, dir) {
 			out[f] = file(filepath.Join(dir, f), args...)
 		}
