@@ -71,7 +71,7 @@ func Build(ctx context.Context, opt Options) (*Result, error) {
 	if n := stdout.lost + stderr.lost; n > 0 {
 		b.note("%d bytes of the script's output were left out: it wrote more than %d", n, opt.MaxOutput)
 	}
-	if err := b.judge(); err != nil {
+	if err := b.judge(ctx); err != nil {
 		var ce *CallError
 		if errors.As(err, &ce) {
 			return b.result, err

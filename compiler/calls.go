@@ -154,7 +154,12 @@ func (c *Call) xtablesAdds() bool {
 		if len(a) < 2 || a[0] != '-' {
 			continue
 		}
-		switch a[1] {
+		// Short options without an argument may stand together: -nvL.
+		letters := strings.TrimLeft(a[1:], "nvx46")
+		if letters == "" {
+			continue
+		}
+		switch letters[0] {
 		case 'A', 'I', 'R', 'P', 'E':
 			return true
 		case 'D', 'C', 'L', 'S', 'F', 'Z', 'N', 'X', 'V', 'h':

@@ -42,6 +42,27 @@ func (e *CallError) Error() string {
 	return b.String()
 }
 
+// Hint says what to do about the failure, "" if there is nothing to add.
+func (e *CallError) Hint() string {
+	for _, h := range callHints {
+		if strings.Contains(e.Stderr, h.words) {
+			return h.hint
+		}
+	}
+	return "correct the script, or build with --keep-going to leave the call out"
+}
+
+// callHints go by the tools' own words.
+var callHints = []struct{ words, hint string }{
+	{"Message too long", "a user namespace bounds one nft transaction to 200 KB: split the file, or build as root with --privileged"},
+	{"host/network", "staging has no network: write the address, or answer the name with --hosts FILE"},
+	{"Could not resolve", "staging has no network: write the address, or answer the name with --hosts FILE"},
+	{"Couldn't load match", "the build host's iptables lacks this extension: install it, or correct the name"},
+	{"Couldn't load target", "the build host's iptables lacks this extension: install it, or correct the name"},
+	{"is not installed", "install the tool on the build host"},
+	{"No chain/target/match by that name", "the build host's kernel lacks this extension, or the chain is not there"},
+}
+
 // ScriptError says that the script ended with a status other than 0, or by a
 // signal.
 type ScriptError struct {

@@ -1,6 +1,7 @@
 package compiler
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -26,13 +27,15 @@ func (b *build) warn(pos ruleset.Position, format string, args ...any) {
 }
 
 // judge decides whether the script went well, and lists what to say about it.
-func (b *build) judge() error {
+func (b *build) judge(ctx context.Context) error {
 	rep, res := b.rep, b.result
 	calls, whole := parseLog(rep.Log)
 	if !whole || rep.LogCut {
 		b.note("the record of the firewall calls is not whole: it ends after %d", len(calls))
 	}
-	newLineFinder(b.src, b.opt).locate(calls)
+	if !b.locate(ctx, calls) {
+		b.note("the lines of the calls could not be told: the script cannot be parsed")
+	}
 	res.Calls = append(calls, b.absentTools()...)
 	var last *CallError
 	for i := range res.Calls {

@@ -70,6 +70,16 @@ func TestMisbehaviour(t *testing.T) {
 			},
 		},
 		{
+			name:    "overflows the parser",
+			script:  "iptables -A INPUT -j DROP\nexit\n" + strings.Repeat("$(( ", 500_000),
+			timeout: 20 * time.Second,
+			check: func(t *testing.T, o outcome) {
+				if len(o.Notes) != 1 || !strings.Contains(o.Notes[0], "could not be told") {
+					t.Errorf("notes: %q", o.Notes)
+				}
+			},
+		},
+		{
 			name: "bends the record", script: "iptables -A INPUT -j DROP\nprintf 'junk\\0\\0' >> /.fwc/log\niptables -A INPUT -j DROP\n",
 			timeout: 20 * time.Second,
 			check: func(t *testing.T, o outcome) {

@@ -31,8 +31,8 @@ const (
 	locateTime    = 3 * time.Second
 )
 
-func newLineFinder(src *source, opt Options) *lineFinder {
-	f := &lineFinder{src: src, dir: opt.Dir, exact: map[string][]*site{}, byLine: map[int][]*site{}, seen: map[string]bool{}}
+func newLineFinder(src *source, dir string) *lineFinder {
+	f := &lineFinder{src: src, dir: dir, exact: map[string][]*site{}, byLine: map[int][]*site{}, seen: map[string]bool{}}
 	f.seen[src.abs] = true
 	f.read(src.path, src.text)
 	f.all = append(f.all, throughFunctions(f.all)...)
