@@ -263,7 +263,10 @@ func bridgeMark(_ *env, s string) (string, error) {
 
 var packetTypes = []string{"host", "broadcast", "multicast", "otherhost", "outgoing", "loopback", "fastroute"}
 
-// packetType is a value: a class of packets by name or number.
+// packetType is a value: a class of packets by name, or by number in
+// hexadecimal. The save prints such a number in decimal, and so it is read
+// back as another one: what is printed here means the same wherever it is
+// read.
 func packetType(_ *env, s string) (string, error) {
 	for _, name := range packetTypes {
 		if sameName(name, s) {
@@ -277,5 +280,5 @@ func packetType(_ *env, s string) (string, error) {
 	if n < uint64(len(packetTypes)) {
 		return packetTypes[n], nil
 	}
-	return strconv.FormatUint(n, 10), nil
+	return fmt.Sprintf("0x%x", n), nil
 }

@@ -78,7 +78,7 @@ func (c *command) argument(name string, invert bool) (string, error) {
 	}
 	w := c.words[c.pos]
 	c.pos++
-	if invert && !c.negated && w.text == "!" && !w.quoted && c.pos < len(c.words) && !isOption(c.words[c.pos]) {
+	if invert && !c.negated && w.text == "!" && !w.quoted && c.pos < len(c.words) && (c.kind == ruleset.EBTables || !isOption(c.words[c.pos])) {
 		c.negated = true
 		w = c.words[c.pos]
 		c.pos++
@@ -95,6 +95,8 @@ func (c *command) operand() (string, bool) {
 	return c.words[c.pos-1].text, true
 }
 
+func alphabetic(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
+
 func isOption(w word) bool { return len(w.text) > 1 && w.text[0] == '-' }
 
 // short takes a word of short options, such as "A" or "ptcp".
@@ -102,7 +104,7 @@ func (c *command) short(letters string) error {
 	for len(letters) > 0 {
 		g := shortGlobal(c.kind, letters[0])
 		if g == nil {
-			if m := c.opaque(); m != nil {
+			if m := c.opaque(); m != nil && alphabetic(letters[0]) && splitsToItself(letters) {
 				m.module.Options = append(m.module.Options, c.opaqueOption("-"+letters))
 				return nil
 			}
@@ -160,7 +162,7 @@ func (c *command) long(text string) error {
 	case m != nil:
 		return c.option(m, i, attached, hasValue)
 	}
-	if m := c.opaque(); m != nil {
+	if m := c.opaque(); m != nil && splitsToItself(text) {
 		m.module.Options = append(m.module.Options, c.opaqueOption("--"+text))
 		return nil
 	}
@@ -221,6 +223,10 @@ func (c *command) opaque() *loaded {
 
 func (c *command) opaqueOption(name string) Option {
 	o := Option{Name: name, Negated: c.negated}
+	if c.kind == ruleset.EBTables && !c.negated && c.pos+1 < len(c.words) && c.words[c.pos].text == "!" && !isOption(c.words[c.pos+1]) {
+		o.Negated = true // ebtables' own place for it
+		c.pos++
+	}
 	for {
 		if v, ok := c.operand(); ok {
 			o.Values = append(o.Values, v)

@@ -190,7 +190,8 @@ func scanBytes(s string) (hashRate, error) {
 	if cost == 0 {
 		return hashRate{}, fmt.Errorf("rate too high")
 	}
-	total := costToBytes(cost)
+	// The save prints the slowest rate as 0b/s, which is none.
+	total := max(1, costToBytes(cost))
 	u := byteUnits[len(byteUnits)-1]
 	for _, unit := range byteUnits[:len(byteUnits)-1] {
 		if total >= unit.size && bytesToCost(total&^(unit.size-1)) == cost {

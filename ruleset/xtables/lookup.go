@@ -23,10 +23,14 @@ func (c *command) lookup(name string) (*global, *loaded, int, error) {
 		m, i := c.bridgeOption(name)
 		return nil, m, i, nil
 	}
-	if m, i := c.implicit(name, exactly); m != nil || c.opaque() != nil {
-		// With an unknown extension the name may be its own: no guesses.
+	if c.opaque() != nil {
+		// The name may be the unknown extension's own: no guesses.
+		m, i := c.implicit(name, exactly)
 		return nil, m, i, nil
 	}
+	// As with getopt_long, the beginning of an option that is there comes
+	// before an option that would have to be loaded: after -m multiport,
+	// --dport is --dports.
 	g, m, i, err := c.abbreviated(name)
 	if g != nil || m != nil {
 		return g, m, i, nil
@@ -129,6 +133,9 @@ func exactly(x *extension, name string) (int, bool) {
 }
 
 func uniquePrefix(x *extension, name string) (int, bool) {
+	if i, ok := x.byName[name]; ok {
+		return i, true
+	}
 	found := -1
 	for full, i := range x.byName {
 		if strings.HasPrefix(full, name) && i != found {

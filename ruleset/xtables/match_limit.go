@@ -25,7 +25,7 @@ var limitMatches = []extension{
 		{name: "rcheck", args: none, invert: true},
 		{name: "update", args: none, invert: true},
 		{name: "remove", args: none, invert: true},
-		{name: "seconds", value: number(0, all32), omit: "0"},
+		{name: "seconds", value: number(0, all32)},
 		{name: "reap", args: none, with: "seconds"},
 		{name: "hitcount", value: number(0, all32), omit: "0"},
 		{name: "rttl", args: none, not: "set remove"},
@@ -86,6 +86,11 @@ func recent(e *env, m *Module) error {
 		switch o.Name {
 		case "--mask":
 			mask = o
+		case "--seconds":
+			// --reap cannot be read back without it.
+			if o.Value() != "0" || m.Option("--reap") != nil {
+				options = append(options, o)
+			}
 		case "--rsource", "--rdest":
 			side = o
 		default:

@@ -42,15 +42,11 @@ func timeSpans(_ *env, m *Module) error {
 				continue
 			}
 		case "--monthdays":
-			o.Values = []string{dayList(o, allMonthdays, nil)}
-			o.Negated = false
-			if o.Values[0] == dayNames(allMonthdays, 31, nil) {
+			if o = daysOf(o, allMonthdays, nil); o.Name == "" {
 				continue
 			}
 		case "--weekdays":
-			o.Values = []string{dayList(o, allWeekdays, weekdays)}
-			o.Negated = false
-			if o.Values[0] == dayNames(allWeekdays, 7, weekdays) {
+			if o = daysOf(o, allWeekdays, weekdays); o.Name == "" {
 				continue
 			}
 		case "--contiguous":
@@ -91,8 +87,8 @@ func dayMask(last int, names []string) value {
 	next:
 		for item := range strings.SplitSeq(s, ",") {
 			if n, ok := parseUint(item, uint64(last)); ok {
-				if n == 0 && names != nil {
-					return "", fmt.Errorf("the week does not begin with Sunday")
+				if n == 0 {
+					return "", fmt.Errorf("days count from 1")
 				}
 				mask |= 1 << n
 				continue
@@ -109,22 +105,26 @@ func dayMask(last int, names []string) value {
 	}
 }
 
-// dayList prints the mask of an option as days.
-func dayList(o Option, all uint64, names []string) string {
+// daysOf returns the option with the days that are meant, a negation turned
+// into the days that are left. All days say nothing, which is no option. No
+// day is the negation of all, where the save prints an empty list.
+func daysOf(o Option, all uint64, names []string) Option {
 	mask, _ := strconv.ParseUint(o.Value(), 10, 64)
 	if o.Negated {
 		mask ^= all
 	}
-	last := 31
-	if names != nil {
-		last = len(names) - 1
+	if o.Negated = mask == 0; o.Negated {
+		mask = all
+	} else if mask == all {
+		return Option{}
 	}
-	return dayNames(mask, last, names)
+	o.Values = []string{dayNames(mask, names)}
+	return o
 }
 
-func dayNames(mask uint64, last int, names []string) string {
+func dayNames(mask uint64, names []string) string {
 	var list []string
-	for i := 1; i <= last; i++ {
+	for i := 1; i < 32; i++ {
 		if mask&(1<<i) == 0 {
 			continue
 		}

@@ -67,10 +67,11 @@ func natPorts(e *env, s string) (string, error) {
 	if !ok || high < low {
 		return "", fmt.Errorf("port range %q not valid", s)
 	}
-	if high != low {
-		out += "-" + strconv.FormatUint(high, 10)
-	}
+	span := out + "-" + strconv.FormatUint(high, 10)
 	if rest == "" {
+		if high != low {
+			out = span
+		}
 		return out, nil
 	}
 	if rest[0] != '/' {
@@ -80,7 +81,7 @@ func natPorts(e *env, s string) (string, error) {
 	if err != nil || base == 0 {
 		return "", fmt.Errorf("port %q not valid", rest[1:])
 	}
-	return out + "/" + strconv.FormatUint(base, 10), nil
+	return span + "/" + strconv.FormatUint(base, 10), nil
 }
 
 // natRange is a value: an address or a range of them, ports or both. IPv6

@@ -141,7 +141,7 @@ func splitsToItself(s string) bool {
 			return false
 		}
 	}
-	return s != ""
+	return s != "" && s != "!" // a bare one negates
 }
 
 func alphanumeric(c byte) bool {
