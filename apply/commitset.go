@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -30,7 +29,7 @@ type setPlan struct {
 	clash []ruleset.Set
 	stand map[string]string // of a clash: set to stand-in
 	// destroy are the sets to drop at the end, in that order.
-	destroy []string
+	destroy []ruleset.Set
 }
 
 // planSets compares the sets of two states.
@@ -38,17 +37,17 @@ func planSets(from, to *ruleset.Snapshot) *setPlan {
 	p := &setPlan{stand: map[string]string{}}
 	name := freshNames(from, to)
 	fills := dynamicSets(to)
-	var spare []string
+	var spare []ruleset.Set // what is left over at the end
 	for _, t := range to.Sets {
 		f := setOf(from, t.Name)
 		switch {
-		case f == nil:
-			p.create = append(p.create, p.renamed(t, t.Name))
-		case f.Type != t.Type || familyOf(f) != familyOf(&t) || p.holdsClash(f):
+		case f == nil && !p.holdsClash(&t):
+			p.create = append(p.create, t)
+		case f == nil || f.Type != t.Type || familyOf(f) != familyOf(&t) || p.holdsClash(f) || p.holdsClash(&t):
 			p.clash = append(p.clash, t)
 			p.stand[t.Name] = name()
 			p.create = append(p.create, p.renamed(t, p.stand[t.Name]))
-			spare = append(spare, p.stand[t.Name])
+			spare = append(spare, p.create[len(p.create)-1])
 		case sameSet(f, &t):
 		case fills[t.Name] && shape(f) == shape(&t):
 			p.update = append(p.update, updates(f, &t)...)
@@ -57,17 +56,15 @@ func planSets(from, to *ruleset.Snapshot) *setPlan {
 			n := name()
 			p.create = append(p.create, p.renamed(t, n))
 			p.swap = append(p.swap, [2]string{n, t.Name})
-			spare = append(spare, n)
+			spare = append(spare, p.create[len(p.create)-1])
 		}
 	}
-	// Lists stand last and go first, stand-ins and swapped content too.
 	for _, f := range from.Sets {
 		if setOf(to, f.Name) == nil {
-			p.destroy = append(p.destroy, f.Name)
+			p.destroy = append(p.destroy, f)
 		}
 	}
-	p.destroy = append(p.destroy, spare...)
-	slices.Reverse(p.destroy)
+	p.destroy = listsFirst(append(p.destroy, spare...))
 	return p
 }
 
@@ -87,8 +84,19 @@ func (p *setPlan) renamed(s ruleset.Set, name string) ruleset.Set {
 	return s
 }
 
-// holdsClash says whether a live list refers to a set that must go, so that it
-// must go before.
+// listsFirst orders sets as they can be destroyed.
+func listsFirst(sets []ruleset.Set) []ruleset.Set {
+	slices.SortStableFunc(sets, func(a, b ruleset.Set) int {
+		if al, bl := a.Type == "list:set", b.Type == "list:set"; al != bl {
+			return map[bool]int{true: -1, false: 1}[al]
+		}
+		return 0
+	})
+	return sets
+}
+
+// holdsClash says whether a list refers to a set that must be replaced under
+// it, so that the list must be replaced too.
 func (p *setPlan) holdsClash(f *ruleset.Set) bool {
 	return slices.ContainsFunc(listed(f), func(n string) bool { return p.stand[n] != "" })
 }
@@ -127,15 +135,32 @@ func updates(from, to *ruleset.Set) (lines []string) {
 	old, wanted := keys(from), keys(to)
 	for _, m := range from.Members {
 		if !wanted[memberKey(m)] {
-			lines = append(lines, "del "+from.Name+" "+m+" -exist")
+			lines = append(lines, "del "+quoted(from.Name)+" "+element(m)+" -exist")
 		}
 	}
 	for _, m := range to.Members {
 		if !old[memberKey(m)] {
-			lines = append(lines, "add "+to.Name+" "+m+" -exist")
+			lines = append(lines, "add "+quoted(to.Name)+" "+m+" -exist")
 		}
 	}
 	return lines
+}
+
+// element is a member without its options, as del takes it. See ipset(8).
+func element(member string) string {
+	e, rest, _ := strings.Cut(member, " ")
+	if slices.Contains(strings.Fields(rest), "nomatch") {
+		e += " nomatch"
+	}
+	return e
+}
+
+// quoted is a set's name as ipset restore reads it.
+func quoted(name string) string {
+	if strings.ContainsAny(name, " \t") {
+		return `"` + name + `"`
+	}
+	return name
 }
 
 // loadSets makes the new content and swaps it in.
@@ -145,7 +170,7 @@ func (c *change) loadSets(p *setPlan) error {
 	}
 	var b bytes.Buffer
 	for _, s := range p.swap {
-		fmt.Fprintf(&b, "swap %s %s\n", s[0], s[1])
+		fmt.Fprintf(&b, "swap %s %s\n", s[0], quoted(s[1]))
 	}
 	for _, line := range p.update {
 		b.WriteString(line + "\n")
@@ -160,15 +185,22 @@ func (c *change) settleClash(p *setPlan, tables *tablePlan) error {
 	if len(p.clash) == 0 {
 		return nil
 	}
-	// A list that goes for good may hold one of them.
-	gone := slices.DeleteFunc(slices.Clone(p.destroy), func(n string) bool { return setOf(c.from.Snapshot, n) == nil })
-	p.destroy = slices.DeleteFunc(p.destroy, func(n string) bool { return slices.Contains(gone, n) })
-	clash := slices.Clone(p.clash)
-	slices.Reverse(clash)
-	for _, s := range clash {
-		gone = append(gone, s.Name)
+	// What goes for good goes now: a list may hold one of them.
+	var gone, later []ruleset.Set
+	for _, d := range p.destroy {
+		if setOf(c.from.Snapshot, d.Name) != nil {
+			gone = append(gone, d)
+		} else {
+			later = append(later, d)
+		}
 	}
-	gone = slices.DeleteFunc(gone, func(n string) bool { return slices.Contains(slices.Collect(maps.Values(p.stand)), n) })
+	p.destroy = later
+	for _, s := range p.clash {
+		if f := setOf(c.from.Snapshot, s.Name); f != nil {
+			gone = append(gone, *f)
+		}
+	}
+	gone = listsFirst(gone)
 	if err := c.destroySets(gone); err != nil {
 		return err
 	}
@@ -182,11 +214,11 @@ func (c *change) settleClash(p *setPlan, tables *tablePlan) error {
 // reference back some time after the rule.
 const destroyWait = 2 * time.Second
 
-func (c *change) destroySets(names []string) error {
+func (c *change) destroySets(sets []ruleset.Set) error {
 	deadline := time.Now().Add(destroyWait)
-	for _, name := range names {
+	for _, s := range sets {
 		for {
-			err := c.ipset([]byte("destroy " + name + "\n"))
+			err := c.ipset([]byte("destroy " + quoted(s.Name) + "\n"))
 			if err == nil {
 				break
 			}

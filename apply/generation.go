@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/fwc-dev/fwc/internal/atomicfile"
@@ -34,8 +35,8 @@ type Generation struct {
 	At time.Time `json:"at"`
 	// Keep are the patterns that vouched for foreign content.
 	Keep Keep `json:"keep,omitempty"`
-	// Applied and Previous are the digests of the snapshots stored with it:
-	// what the artifact holds, and the live firewall of just before.
+	// Applied and Previous are the digests of the dumps stored with it: what
+	// the artifact holds, and the live firewall of just before.
 	Applied  string `json:"applied"`
 	Previous string `json:"previous"`
 }
@@ -45,19 +46,18 @@ const (
 	partMeta     = "generation.json"
 	partArtifact = "artifact"
 	partApplied  = "applied"  // the artifact's dumps: the base of the next merge
-	partPrevious = "previous" // the live dumps before it, canonical
-	partRaw      = "raw"      // the same with counters, as the tools printed them
+	partPrevious = "previous" // the live dumps before it, as the tools printed them, with counters
 )
 
 func (s *store) path(n int, parts ...string) string {
 	return filepath.Join(append([]string{s.dir, "generations", strconv.Itoa(n)}, parts...)...)
 }
 
-// write stores a generation's directory, whole and on the disk when it
-// returns. A directory of that number, left by an apply that did not get as
-// far as its journal, is replaced.
+// writeGeneration stores a generation's directory, whole and on the disk when it
+// returns. A directory of that number, left by an apply that did not get as far
+// as its journal, is replaced: nothing refers to it yet.
 func (s *store) writeGeneration(g *Generation, artifact []byte, applied *ruleset.Snapshot, previous *State) error {
-	g.Applied, g.Previous = applied.Digest(), previous.Digest()
+	g.Applied, g.Previous = digest(applied.Dumps), digest(previous.Raw)
 	dir := s.path(g.Number)
 	if err := os.RemoveAll(dir); err != nil {
 		return err
@@ -66,28 +66,57 @@ func (s *store) writeGeneration(g *Generation, artifact []byte, applied *ruleset
 	if err != nil {
 		return err
 	}
-	for _, p := range []struct {
-		name  string
-		dumps []ruleset.Dump
-	}{{partApplied, applied.Dumps}, {partPrevious, previous.Dumps}, {partRaw, previous.Raw}} {
-		if err := os.MkdirAll(filepath.Join(dir, p.name), 0o700); err != nil {
-			return err
-		}
-		for _, d := range p.dumps {
-			if err := atomicfile.Write(filepath.Join(dir, p.name, d.Name()), d.Text, 0o600); err != nil {
-				return err
-			}
-		}
-	}
+	top := []file{{partMeta, append(meta, '\n')}}
 	if artifact != nil {
-		if err := atomicfile.Write(filepath.Join(dir, partArtifact), artifact, 0o600); err != nil {
-			return err
-		}
+		top = append(top, file{partArtifact, artifact})
 	}
-	if err := atomicfile.Write(filepath.Join(dir, partMeta), append(meta, '\n'), 0o600); err != nil {
+	if err := writeDir(dir, top); err != nil {
 		return err
 	}
-	return atomicfile.SyncDir(filepath.Dir(dir))
+	if err := writeDir(filepath.Join(dir, partApplied), filesOf(applied.Dumps)); err != nil {
+		return err
+	}
+	if err := writeDir(filepath.Join(dir, partPrevious), filesOf(previous.Raw)); err != nil {
+		return err
+	}
+	return errors.Join(atomicfile.SyncDir(dir), atomicfile.SyncDir(filepath.Dir(dir)))
+}
+
+type file struct {
+	name string
+	data []byte
+}
+
+func filesOf(dumps []ruleset.Dump) (out []file) {
+	for _, d := range dumps {
+		out = append(out, file{d.Name(), d.Text})
+	}
+	return out
+}
+
+// writeDir makes a directory with files that are on the disk when it returns.
+func writeDir(dir string, files []file) error {
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return err
+	}
+	for _, f := range files {
+		w, err := os.OpenFile(filepath.Join(dir, f.name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		if err != nil {
+			return err
+		}
+		_, err = w.Write(f.data)
+		if err = errors.Join(err, w.Sync(), w.Close()); err != nil {
+			return err
+		}
+	}
+	return atomicfile.SyncDir(dir)
+}
+
+// digest is the sha256 of dumps with their names.
+func digest(dumps []ruleset.Dump) string {
+	s := &ruleset.Snapshot{Dumps: slices.Clone(dumps)}
+	slices.SortFunc(s.Dumps, func(a, b ruleset.Dump) int { return strings.Compare(a.Name(), b.Name()) })
+	return s.Digest()
 }
 
 // generation reads the description of generation n.
@@ -130,20 +159,30 @@ func (s *store) dumps(n int, part string) ([]ruleset.Dump, error) {
 	return out, nil
 }
 
-// snapshot reads a stored snapshot and holds it to its digest.
-func (s *store) snapshot(n int, part, digest string) (*ruleset.Snapshot, error) {
+// stored reads one part of generation n, holds its bytes to the digest, and
+// parses them.
+func (s *store) stored(n int, part, want string) (*State, error) {
 	dumps, err := s.dumps(n, part)
 	if err != nil {
 		return nil, err
+	}
+	if got := digest(dumps); got != want {
+		return nil, fmt.Errorf("%w: generation %d: %s has digest %s, want %s", ErrState, n, part, got, want)
 	}
 	snap, err := dump.Snapshot(dumps)
 	if err != nil {
 		return nil, fmt.Errorf("%w: generation %d: %w", ErrState, n, err)
 	}
-	if got := snap.Digest(); got != digest {
-		return nil, fmt.Errorf("%w: generation %d: %s has digest %s, want %s", ErrState, n, part, got, digest)
+	return &State{Snapshot: snap, Raw: dumps}, nil
+}
+
+// applied reads the artifact's firewall of a generation.
+func (s *store) applied(g *Generation) (*ruleset.Snapshot, error) {
+	st, err := s.stored(g.Number, partApplied, g.Applied)
+	if err != nil {
+		return nil, err
 	}
-	return snap, nil
+	return st.Snapshot, nil
 }
 
 // base returns what fwc applied last, nil if nothing.
@@ -155,7 +194,7 @@ func (s *store) base() (*Generation, *ruleset.Snapshot, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	snap, err := s.snapshot(g.Number, partApplied, g.Applied)
+	snap, err := s.applied(g)
 	return g, snap, err
 }
 
@@ -166,15 +205,7 @@ func (s *store) previous(n int) (*State, error) {
 	if err != nil {
 		return nil, err
 	}
-	snap, err := s.snapshot(n, partPrevious, g.Previous)
-	if err != nil {
-		return nil, err
-	}
-	raw, err := s.dumps(n, partRaw)
-	if err != nil {
-		return nil, err
-	}
-	return &State{Snapshot: snap, Raw: raw}, nil
+	return s.stored(n, partPrevious, g.Previous)
 }
 
 // numbers lists the generations in the history, the latest first.

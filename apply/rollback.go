@@ -83,7 +83,7 @@ func (s *store) former(n int) (*candidate, error) {
 	if err != nil || n > s.Last {
 		return nil, fmt.Errorf("generation %d: %w", n, ErrNoGeneration)
 	}
-	ours, err := s.snapshot(n, partApplied, g.Applied)
+	ours, err := s.applied(g)
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +154,7 @@ func Snapshot(dir string, n int) (*ruleset.Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.snapshot(n, partApplied, g.Applied)
+	return s.applied(g)
 }
 
 // look opens a state directory for reading, without its lock.

@@ -276,7 +276,7 @@ func (s *store) settle(to int) error {
 // unchanged records a candidate that the live firewall already is.
 func (s *store) unchanged(c candidate, d *draft) (*Result, error) {
 	if s.Current > 0 && !c.back {
-		if g, err := s.generation(s.Current); err == nil && g.Digest == c.generation.Digest && g.Applied == c.ours.Digest() {
+		if g, err := s.generation(s.Current); err == nil && g.Digest == c.generation.Digest && g.Applied == digest(c.ours.Dumps) {
 			return d.result(s, c, Unchanged), nil
 		}
 	}

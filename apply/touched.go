@@ -24,17 +24,15 @@ func touched(from, to *ruleset.Snapshot) touchedSet {
 			t.Tables = append(t.Tables, keyOf(&list[i]))
 		}
 	}
-	for _, s := range sets.create {
-		t.Sets = append(t.Sets, s.Name)
-	}
-	for _, s := range sets.clash {
-		t.Sets = append(t.Sets, s.Name)
+	for _, list := range [][]ruleset.Set{sets.create, sets.clash, sets.destroy} {
+		for _, s := range list {
+			t.Sets = append(t.Sets, s.Name)
+		}
 	}
 	for _, s := range sets.swap {
 		t.Sets = append(t.Sets, s[1])
 	}
 	t.Sets = append(t.Sets, sets.updated...)
-	t.Sets = append(t.Sets, sets.destroy...)
 	slices.Sort(t.Sets)
 	t.Sets = slices.Compact(t.Sets)
 	return t
