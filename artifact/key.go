@@ -6,9 +6,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
-	"crypto/rsa"
 	"crypto/sha256"
-	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
 	"strings"
@@ -34,19 +32,15 @@ func NewPublicKey(key crypto.PublicKey) (PublicKey, error) {
 		}
 	case *ecdsa.PublicKey:
 		if k.Curve != elliptic.P256() {
-			return PublicKey{}, errorf(ErrKey, "ECDSA on %s; Ed25519 and ECDSA P-256 can", k.Params().Name)
+			return PublicKey{}, errorf(ErrKey, "ECDSA on another curve; Ed25519 and ECDSA P-256 can")
 		}
 		if _, err := k.ECDH(); err != nil {
 			return PublicKey{}, errorf(ErrKey, "%v", err)
 		}
-	case *rsa.PublicKey:
-		return PublicKey{}, errorf(ErrKey, "RSA; Ed25519 and ECDSA P-256 can")
-	default:
-		return PublicKey{}, errorf(ErrKey, "%T; Ed25519 and ECDSA P-256 can", key)
 	}
-	der, err := x509.MarshalPKIXPublicKey(key)
+	der, err := encodeSPKI(key)
 	if err != nil {
-		return PublicKey{}, errorf(ErrKey, "%v", err)
+		return PublicKey{}, err
 	}
 	return PublicKey{key: key, spki: string(der)}, nil
 }
@@ -67,18 +61,7 @@ func ParsePublicKey(text []byte) (PublicKey, error) {
 	case len(block.Headers) > 0:
 		return PublicKey{}, errorf(ErrKey, "PEM headers are not allowed")
 	}
-	key, err := x509.ParsePKIXPublicKey(block.Bytes)
-	if err != nil {
-		return PublicKey{}, errorf(ErrKey, "%v", err)
-	}
-	k, err := NewPublicKey(key)
-	if err != nil {
-		return PublicKey{}, err
-	}
-	if k.spki != string(block.Bytes) {
-		return PublicKey{}, errorf(ErrKey, "its DER is not canonical")
-	}
-	return k, nil
+	return parseSPKI(block.Bytes)
 }
 
 // onlyBlock returns the one PEM block that text consists of.

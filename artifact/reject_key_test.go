@@ -51,6 +51,7 @@ func TestRejectKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	p384, _ := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	p521, _ := ecdsa.GenerateKey(elliptic.P521(), rand.Reader)
 	p256, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	x25519, _ := ecdh.X25519().GenerateKey(rand.Reader)
 	p256DER := spki(t, &p256.PublicKey)
@@ -60,6 +61,8 @@ func TestRejectKey(t *testing.T) {
 	compressed := slices.Concat(p256DER[:26], elliptic.MarshalCompressed(elliptic.P256(), p256.X, p256.Y))
 	compressed[1] -= 32
 	compressed[24] -= 32
+	hybrid := bytes.Clone(p256DER)
+	hybrid[26] = 6 | hybrid[len(hybrid)-1]&1
 	private, _ := x509.MarshalPKCS8PrivateKey(p256)
 	edDER := spki(t, testKey(t, 1).Public().key)
 	zeros := func(n int) string { return strings.Repeat("00", n) }
@@ -67,6 +70,15 @@ func TestRejectKey(t *testing.T) {
 		{"RSA", publicText(publicPEM, spki(t, &rsaKey.PublicKey)), "RSA"},
 		{"RSAInPKCS1", publicText("RSA PUBLIC KEY", x509.MarshalPKCS1PublicKey(&rsaKey.PublicKey)), "PEM type"},
 		{"P384", publicText(publicPEM, spki(t, &p384.PublicKey)), "P-384"},
+		{"P521", publicText(publicPEM, spki(t, &p521.PublicKey)), "P-521"},
+		{"P256Hybrid", publicText(publicPEM, hybrid), ""},
+		{"P256Infinity", publicText(publicPEM, []byte("\x30\x18\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07\x03\x01\x00")), ""},
+		{"P256TrailingDER", publicText(publicPEM, append(bytes.Clone(p256DER), 0)), "trailing data"},
+		{"P256Short", publicText(publicPEM, p256DER[:len(p256DER)-1]), ""},
+		{"LongFormLength", publicText(publicPEM, slices.Concat([]byte{0x30, 0x81, 0x2a}, edDER[2:])), ""},
+		{"IndefiniteLength", publicText(publicPEM, slices.Concat([]byte{0x30, 0x80}, edDER[2:], []byte{0, 0})), ""},
+		{"Ed25519WithNULL", publicText(publicPEM, slices.Concat([]byte("\x30\x2c\x30\x07\x06\x03\x2b\x65\x70\x05\x00\x03\x21\x00"), edDER[12:])), ""},
+		{"UnusedBits", publicText(publicPEM, slices.Concat(edDER[:11], []byte{1}, edDER[12:])), ""},
 		{"X25519", publicText(publicPEM, spki(t, x25519.PublicKey())), "Ed25519 and ECDSA P-256 can"},
 		{"P256OffCurve", publicText(publicPEM, offCurve), ""},
 		{"P256Compressed", publicText(publicPEM, compressed), ""},
@@ -165,5 +177,24 @@ func TestRejectPrivateKey(t *testing.T) {
 				t.Error("a key with an error")
 			}
 		})
+	}
+}
+
+// TestSPKI compares the encoding of keys with crypto/x509's.
+func TestSPKI(t *testing.T) {
+	for range 20 {
+		ed, _, _ := ed25519.GenerateKey(rand.Reader)
+		ec, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		for _, key := range []any{ed, &ec.PublicKey} {
+			der := spki(t, key)
+			k, err := parseSPKI(der)
+			if err != nil {
+				t.Fatalf("%x: %v", der, err)
+			}
+			again, err := encodeSPKI(k.key)
+			if err != nil || !bytes.Equal(der, again) || k.spki != string(der) {
+				t.Errorf("%x encodes as %x (%v)", der, again, err)
+			}
+		}
 	}
 }
