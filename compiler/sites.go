@@ -27,6 +27,7 @@ type site struct {
 type shellFile struct {
 	sites     []*site
 	functions map[string]bool
+	following map[*syntax.Stmt]*syntax.Stmt
 	sourced   []word // operands of ".", "source", "sh", … and commands with a slash
 }
 
@@ -38,6 +39,9 @@ func readShell(name string, text []byte) *shellFile {
 	out := &shellFile{functions: map[string]bool{}}
 	if f == nil {
 		return out
+	}
+	if bytes.Contains(text, []byte("$?")) {
+		out.following = followers(f)
 	}
 	var path []syntax.Node
 	syntax.Walk(f, func(n syntax.Node) bool {
@@ -69,7 +73,7 @@ func (f *shellFile) call(name string, n *syntax.CallExpr, path []syntax.Node) {
 		s.words = append(s.words, w)
 		s.literal += w.size()
 	}
-	s.tested, s.many, s.fn = surroundings(path)
+	s.tested, s.many, s.fn = f.surroundings(path)
 	f.sites = append(f.sites, s)
 	first, ok := s.words[0].text()
 	if !ok {
@@ -88,7 +92,7 @@ func (f *shellFile) call(name string, n *syntax.CallExpr, path []syntax.Node) {
 // surroundings tells from the nodes above a command whether its status is looked
 // at, whether it may run more than once, and which function it is in. It looks
 // no further up than that function: who calls it is another matter.
-func surroundings(path []syntax.Node) (tested, many bool, fn string) {
+func (f *shellFile) surroundings(path []syntax.Node) (tested, many bool, fn string) {
 	for i := len(path) - 2; i >= 0; i-- {
 		child := path[i+1]
 		switch n := path[i].(type) {
@@ -109,10 +113,7 @@ func surroundings(path []syntax.Node) (tested, many bool, fn string) {
 				tested = true
 			}
 		case *syntax.Stmt:
-			tested = tested || n.Negated
-			if i > 0 && statusRead(path[i-1], n) {
-				tested = true
-			}
+			tested = tested || n.Negated || readsStatus(f.following[n])
 		}
 	}
 	return tested, many, ""
@@ -127,38 +128,51 @@ func within(stmts []*syntax.Stmt, n syntax.Node) bool {
 	return false
 }
 
-// statusRead says whether the statement after s, in the list that holds it,
-// reads $?.
-func statusRead(parent syntax.Node, s *syntax.Stmt) bool {
-	var list []*syntax.Stmt
-	switch n := parent.(type) {
-	case *syntax.File:
-		list = n.Stmts
-	case *syntax.Block:
-		list = n.Stmts
-	case *syntax.Subshell:
-		list = n.Stmts
-	case *syntax.IfClause:
-		list = n.Then
-	case *syntax.WhileClause:
-		list = n.Do
-	case *syntax.ForClause:
-		list = n.Do
-	case *syntax.CaseItem:
-		list = n.Stmts
-	}
-	for i, x := range list {
-		if x != s || i+1 == len(list) {
-			continue
-		}
-		found := false
-		syntax.Walk(list[i+1], func(n syntax.Node) bool {
-			if pe, ok := n.(*syntax.ParamExp); ok && pe.Param != nil && pe.Param.Value == "?" {
-				found = true
+// followers maps each statement to the one after it in its list.
+func followers(f *syntax.File) map[*syntax.Stmt]*syntax.Stmt {
+	next := map[*syntax.Stmt]*syntax.Stmt{}
+	note := func(lists ...[]*syntax.Stmt) {
+		for _, list := range lists {
+			for i := 1; i < len(list); i++ {
+				next[list[i-1]] = list[i]
 			}
-			return !found
-		})
-		return found
+		}
 	}
-	return false
+	syntax.Walk(f, func(n syntax.Node) bool {
+		switch n := n.(type) {
+		case *syntax.File:
+			note(n.Stmts)
+		case *syntax.Block:
+			note(n.Stmts)
+		case *syntax.Subshell:
+			note(n.Stmts)
+		case *syntax.CmdSubst:
+			note(n.Stmts)
+		case *syntax.IfClause:
+			note(n.Then)
+		case *syntax.WhileClause:
+			note(n.Do)
+		case *syntax.ForClause:
+			note(n.Do)
+		case *syntax.CaseItem:
+			note(n.Stmts)
+		}
+		return true
+	})
+	return next
+}
+
+// readsStatus says whether a statement reads $?.
+func readsStatus(s *syntax.Stmt) bool {
+	if s == nil {
+		return false
+	}
+	found := false
+	syntax.Walk(s, func(n syntax.Node) bool {
+		if pe, ok := n.(*syntax.ParamExp); ok && pe.Param != nil && pe.Param.Value == "?" {
+			found = true
+		}
+		return !found
+	})
+	return found
 }
