@@ -109,13 +109,11 @@ func Apply(ctx context.Context, a *verify.Accepted, opts Options) (*Result, erro
 		ours:       a.Snapshot(),
 		artifact:   a.Artifact().Data(),
 		generation: Generation{Digest: a.Digest(), Epoch: m.Epoch, Serial: m.Serial},
+		prepare:    a.Prepare,
 		record:     a.Record,
 	}
 	if opts.DryRun {
 		return dryRun(ctx, c, opts)
-	}
-	if err := a.Prepare(); err != nil {
-		return nil, err
 	}
 	return applyCandidate(ctx, c, opts)
 }
@@ -131,6 +129,8 @@ type candidate struct {
 	back bool
 	// raw has the counters of a firewall of before fwc.
 	raw []ruleset.Dump
+	// prepare is called under the lock, before anything is written.
+	prepare func() error
 	// record is called when the firewall is in effect; nil for nothing.
 	record func() error
 }
@@ -141,6 +141,11 @@ func applyCandidate(ctx context.Context, c candidate, opts Options) (*Result, er
 		return nil, err
 	}
 	defer s.close()
+	if c.prepare != nil {
+		if err := c.prepare(); err != nil {
+			return nil, err
+		}
+	}
 	recovered, err := s.recover(ctx, opts.Committer)
 	if err != nil {
 		return nil, err

@@ -59,6 +59,9 @@ func (s *store) path(n int, parts ...string) string {
 func (s *store) writeGeneration(g *Generation, artifact []byte, applied *ruleset.Snapshot, previous *State) error {
 	g.Applied, g.Previous = digest(applied.Dumps), digest(previous.Raw)
 	dir := s.path(g.Number)
+	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
+		return err
+	}
 	if err := os.RemoveAll(dir); err != nil {
 		return err
 	}
@@ -211,6 +214,9 @@ func (s *store) previous(n int) (*State, error) {
 // numbers lists the generations in the history, the latest first.
 func (s *store) numbers() ([]int, error) {
 	entries, err := os.ReadDir(filepath.Join(s.dir, "generations"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -18,7 +18,7 @@ import (
 
 // host is a machine for one test: a throwaway namespace and a state directory.
 type host struct {
-	t   *testing.T
+	t   testing.TB
 	ctx context.Context
 	dir string
 	n   int // artifacts made
@@ -34,7 +34,7 @@ func onHost(t *testing.T, fn func(h *host)) {
 	inside(t, func() { fn(&host{t: t, ctx: context.Background(), dir: t.TempDir() + "/state"}) })
 }
 
-func inside(t *testing.T, fn func()) {
+func inside(t testing.TB, fn func()) {
 	t.Helper()
 	err := netns.Do(func() (err error) {
 		defer func() {

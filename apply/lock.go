@@ -26,7 +26,7 @@ type store struct {
 // journal. It waits up to wait for the lock and then returns an error that
 // wraps ErrBusy. The lock ends with close or with the process.
 func open(ctx context.Context, dir string, wait time.Duration) (*store, error) {
-	if err := os.MkdirAll(filepath.Join(dir, "generations"), 0o700); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("state directory: %w", err)
 	}
 	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)

@@ -13,6 +13,14 @@ import (
 // snap reads an iptables-save and an ipset save.
 func snap(t *testing.T, rules, sets string) *ruleset.Snapshot {
 	t.Helper()
+	s, err := parse(rules, sets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func parse(rules, sets string) (*ruleset.Snapshot, error) {
 	var dumps []ruleset.Dump
 	if rules != "" {
 		dumps = append(dumps, ruleset.Dump{Kind: ruleset.IPTables, Backend: ruleset.NFT, Text: []byte(rules)})
@@ -20,11 +28,7 @@ func snap(t *testing.T, rules, sets string) *ruleset.Snapshot {
 	if sets != "" {
 		dumps = append(dumps, ruleset.Dump{Kind: ruleset.IPSet, Text: []byte(sets)})
 	}
-	s, err := dump.Snapshot(dumps)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
+	return dump.Snapshot(dumps)
 }
 
 const head = "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"

@@ -154,6 +154,12 @@ func (s *State) Prepare() error {
 	if !s.fresh || s.text != "" {
 		return nil
 	}
+	switch now := OpenState(s.dir); {
+	case now.problem != nil:
+		return now.problem
+	case now.text != "":
+		return nil // another was first, and Record will say so
+	}
 	return s.write(mark{digest: "-"}, nil)
 }
 
