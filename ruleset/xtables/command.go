@@ -46,7 +46,7 @@ func (c *command) parse(words []word) error {
 				return fmt.Errorf("multiple consecutive ! not allowed")
 			}
 			if c.pos == len(c.words) {
-				return fmt.Errorf("nothing appropriate following !")
+				return fmt.Errorf("no option follows the ! at the end")
 			}
 			c.negated = true
 			continue

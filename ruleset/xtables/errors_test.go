@@ -72,7 +72,7 @@ func TestRefused(t *testing.T) {
 		{"insert too far", filter("-I INPUT 3 -j DROP"), "f:4: no rule 3 in chain INPUT"},
 		{"delete a chain in use", filter("-A INPUT -j user\n-X user"), "f:5: cannot delete chain user: a rule goes to it"},
 		{"drop in nat", "*nat\n-A OUTPUT -j DROP\nCOMMIT\n", "f:2: the nat table is not intended for filtering, the use of DROP is therefore inhibited"},
-		{"dangling negation", filter("-A INPUT !"), "f:4: nothing appropriate following !"},
+		{"dangling negation", filter("-A INPUT !"), "f:4: no option follows the ! at the end"},
 		{"double negation", filter("-A INPUT ! ! -p tcp"), "f:4: multiple consecutive ! not allowed"},
 	}
 	for _, test := range tests {

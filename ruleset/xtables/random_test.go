@@ -17,7 +17,7 @@ var pieces = []string{
 	"-m multiport --dports %d,10:2%d,http", "-m limit --limit %d/min", "-m limit --limit %d/hour --limit-burst %d",
 	"-m limit --limit %d/s", "-m limit --limit %d0/day", "-m hashlimit --hashlimit-upto %d/min --hashlimit-name h%d --hashlimit-mode srcip",
 	"-m hashlimit --hashlimit-above %d/hour --hashlimit-burst %d --hashlimit-name h%d", "-m hashlimit --hashlimit-upto %dkb/s --hashlimit-name h%d",
-	"-m hashlimit --hashlimit-upto %db/s --hashlimit-name h%d --hashlimit-htable-expire %d", "-m statistic --mode random --probability 0.%d",
+	"-m hashlimit --hashlimit-upto %d00b/s --hashlimit-name h%d --hashlimit-htable-expire %d", "-m statistic --mode random --probability 0.%d",
 	"-m statistic --mode nth --every %d00000 --packet %d", "-m mark --mark %d", "-m mark ! --mark 0x%d/%d", "-m connmark --mark %d/0xff",
 	"-m conntrack --ctstate new,REL,snat", "-m conntrack --ctorigsrcport %d:65535", "-m conntrack --ctexpire %d", "-m state ! --state est,INVALID",
 	"-m comment --comment \"%s %d's\"", "-m comment --comment %s", "-m string --string \"%s\" --algo bm --to %d", "-m string --hex-string \"%s|0%d|\" --algo kmp",
