@@ -1,12 +1,15 @@
 package apply
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/fwc-dev/fwc/internal/netfilter"
 	"github.com/fwc-dev/fwc/ruleset"
+	"github.com/fwc-dev/fwc/ruleset/nft"
 	"github.com/fwc-dev/fwc/ruleset/xtables"
 )
 
@@ -149,44 +152,49 @@ func (c *change) restore(kind ruleset.Kind, backend ruleset.Backend, tables []ru
 // loadNative changes nft's own tables and deletes the tables that go, all in
 // one transaction.
 func (c *change) loadNative(p *tablePlan) error {
-	var commands []json.RawMessage
-	table := func(t *ruleset.Table, verb string) {
-		name := map[string]string{"family": string(t.Family), "name": t.Name}
-		b, _ := json.Marshal(map[string]any{verb: map[string]any{"table": name}}) // strings always encode
-		commands = append(commands, b)
+	var script bytes.Buffer
+	command := func(verb string, t *ruleset.Table) {
+		fmt.Fprintf(&script, "%s table %s %s\n", verb, t.Family, t.Name)
 	}
-	var dropped int
+	var dropped, commands int
 	for i := range p.drop {
 		if p.drop[i].Backend == ruleset.NFT {
-			table(&p.drop[i], "delete")
+			command("delete", &p.drop[i])
 			dropped++
 		}
 	}
 	for i := range p.dropNative {
-		table(&p.dropNative[i], "delete")
+		command("delete", &p.dropNative[i])
 	}
 	replaced := map[tableKey]bool{}
 	for i := range p.native {
 		// Added first, since what is not there cannot be deleted.
-		table(&p.native[i], "add")
-		table(&p.native[i], "delete")
+		command("add", &p.native[i])
+		command("delete", &p.native[i])
 		replaced[keyOf(&p.native[i])] = true
 	}
+	if script.Len() == 0 {
+		return nil
+	}
+	commands = dropped + len(p.dropNative) + len(p.native)
 	body, err := nativeObjects(c.to.Snapshot, func(k tableKey) bool { return replaced[k] })
 	if err != nil {
 		return err
 	}
-	commands = append(commands, body...)
-	if len(commands) == 0 {
-		return nil
+	if len(body) > 0 {
+		text, err := json.Marshal(map[string]any{"nftables": body})
+		if err != nil {
+			return err
+		}
+		add, err := nft.Script("nft.json", text)
+		if err != nil {
+			return err
+		}
+		script.Write(add)
 	}
-	text, err := json.Marshal(map[string]any{"nftables": commands})
-	if err != nil {
-		return err
-	}
-	err = netfilter.Restore(c.ctx, ruleset.Dump{Kind: ruleset.NFTables, Backend: ruleset.NFT, Text: text}, netfilter.RestoreOptions{})
+	err = netfilter.RunNFT(c.ctx, script.Bytes())
 	var missing *netfilter.NoToolError
-	if errors.As(err, &missing) && dropped == len(commands) {
+	if errors.As(err, &missing) && dropped == commands {
 		return nil // the tables are empty already: without nft they stay so
 	}
 	c.out.Transactions++

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/fwc-dev/fwc/ruleset"
+	"github.com/fwc-dev/fwc/ruleset/nft"
 )
 
 // CaptureRaw returns what Capture reads as the programs print it: with
@@ -56,10 +57,15 @@ func captureOnce(ctx context.Context, nl *conn, scope Scope) ([]ruleset.Dump, er
 		}
 	}
 	var dumps []ruleset.Dump
+	var listing []byte
 	for i := range jobs {
 		d, werr := jobs[i].finish(ctx)
 		if werr != nil && err == nil {
 			err = werr
+		}
+		if jobs[i].listing {
+			listing = d.Text
+			continue
 		}
 		dumps = join(dumps, d)
 	}
@@ -70,11 +76,28 @@ func captureOnce(ctx context.Context, nl *conn, scope Scope) ([]ruleset.Dump, er
 	if err != nil {
 		return nil, err
 	}
+	if err := complete(dumps, listing); err != nil {
+		return nil, err
+	}
 	d, err := readSysctls(scope.Sysctls)
 	if err != nil {
 		return nil, err
 	}
 	return join(dumps, d), nil
+}
+
+// complete adds to nft's JSON what only its text says.
+func complete(dumps []ruleset.Dump, listing []byte) error {
+	for i := range dumps {
+		if d := &dumps[i]; d.Kind == ruleset.NFTables {
+			text, err := nft.Merge(d.Name(), d.Text, listing)
+			if err != nil {
+				return err
+			}
+			d.Text = text
+		}
+	}
+	return nil
 }
 
 // join appends a dump that has text, to the earlier one of its kind if any.
@@ -97,6 +120,7 @@ type job struct {
 	backend ruleset.Backend
 	path    string
 	args    []string
+	listing bool                         // nft's text, which completes its JSON
 	convert func([]byte) ([]byte, error) // makes a dump of the output, if it is none
 	p       *process
 }
@@ -135,6 +159,8 @@ func (j *job) check(stdout, stderr []byte) error {
 		case bytes.Contains(line, []byte("-legacy tables present, use ")):
 		// Labels are then printed as numbers.
 		case bytes.Contains(line, []byte("connlabel.conf")):
+		// nft's listing is of every table; those are captured by their owners.
+		case j.listing && bytes.Contains(line, []byte("is managed by iptables-nft")):
 		// ipset falls back to the older protocol of the two.
 		case bytes.Contains(line, []byte("Kernel support protocol versions")):
 		default:

@@ -61,7 +61,9 @@ func plan(ctx context.Context, tables []table, sets, counters bool) ([]job, erro
 			return nil, err
 		}
 		jobs = append(jobs, job{kind: ruleset.NFTables, backend: ruleset.NFT, path: path,
-			args: []string{"-j", "list", "ruleset"}})
+			args: []string{"-j", "list", "ruleset"}},
+			job{kind: ruleset.NFTables, backend: ruleset.NFT, path: path, listing: true,
+				args: []string{"-s", "list", "ruleset"}})
 	}
 	legacy, err := planLegacy(ctx, with)
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 // The restore programs name a line as "Error occurred at line: 4",
 // "line 4: RULE_APPEND failed", "iptables-restore: line 5 failed",
 // "COMMIT expected at line 4" and "ipset v7.17: Error in line 3: …";
-// arptables-legacy-restore as "ERROR(line 4)".
-var lineNumber = regexp.MustCompile(`(?i)\bline:? (\d+)`)
+// arptables-legacy-restore as "ERROR(line 4)", nft as "/dev/stdin:3:1-20: Error".
+var lineNumber = regexp.MustCompile(`(?i)\bline:? (\d+)|^(?:-|\S*stdin):(\d+):\d+`)
 
 // noise are lines that tell a user of fwc nothing.
 var noise = regexp.MustCompile(`^(Try .*for more information\.|Error occurred at line: \d+|Perhaps iptables or your kernel needs to be upgraded\.)$`)
@@ -25,7 +25,7 @@ var prefix = regexp.MustCompile(`^\S+( v[0-9.]+)?( \((nf_tables|legacy)\))?: `)
 // first line number in it, or 0.
 func message(te *ToolError) (msg string, line int) {
 	if m := lineNumber.FindStringSubmatch(te.Stderr); m != nil {
-		line, _ = strconv.Atoi(m[1]) // too long a number stays 0
+		line, _ = strconv.Atoi(m[1] + m[2]) // too long a number stays 0
 	}
 	var parts []string
 	for l := range strings.Lines(te.Stderr) {

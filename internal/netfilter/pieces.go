@@ -2,11 +2,11 @@ package netfilter
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"strings"
 
 	"github.com/fwc-dev/fwc/ruleset"
+	"github.com/fwc-dev/fwc/ruleset/nft"
 )
 
 // firstPiece is how many rules or commands are tried at once where a whole
@@ -77,23 +77,37 @@ func restoreTable(ctx context.Context, d ruleset.Dump, lines []string, from, to 
 	})
 }
 
-// restoreCommands loads the commands of an nft document.
+// restoreCommands loads an nft document command by command.
 func restoreCommands(ctx context.Context, d ruleset.Dump) error {
-	var doc struct {
-		Nftables []json.RawMessage `json:"nftables"`
-	}
-	if err := json.Unmarshal(d.Text, &doc); err != nil {
+	script, err := nft.Script(d.Name(), d.Text)
+	if err != nil {
 		return err
 	}
-	all := doc.Nftables
+	all := commands(string(script))
 	return inPieces(len(all), func(i, j int) error {
-		doc.Nftables = all[i:j]
-		text, err := json.Marshal(doc)
-		if err != nil {
-			return err
-		}
-		return Restore(ctx, ruleset.Dump{Kind: d.Kind, Backend: d.Backend, Text: text}, RestoreOptions{})
+		return RunNFT(ctx, []byte(strings.Join(all[i:j], "\n")+"\n"))
 	})
+}
+
+// commands splits a script of nft.Script, in which only the elements of a set
+// take several lines, into commands that can be run one by one.
+func commands(script string) []string {
+	var out []string
+	head := ""
+	for line := range strings.Lines(script) {
+		line = strings.TrimRight(line, "\n")
+		switch {
+		case strings.HasPrefix(line, "add element ") && strings.HasSuffix(line, " {"):
+			head = line
+		case line == "}":
+			head = ""
+		case head != "":
+			out = append(out, head+" "+strings.TrimSuffix(line, ",")+" }")
+		default:
+			out = append(out, line)
+		}
+	}
+	return out
 }
 
 // inPieces calls load for consecutive ranges of n things, at least once, and

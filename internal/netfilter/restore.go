@@ -3,7 +3,6 @@ package netfilter
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/fwc-dev/fwc/ruleset"
+	"github.com/fwc-dev/fwc/ruleset/nft"
 )
 
 // RestoreOptions say how Restore treats what is there.
@@ -37,16 +37,13 @@ func Restore(ctx context.Context, d ruleset.Dump, opts RestoreOptions) error {
 	var err error
 	switch d.Kind {
 	case ruleset.NFTables:
-		// nft -j -f takes text that is no JSON for its own language and may
-		// exit 0.
-		var doc struct {
-			Nftables []json.RawMessage `json:"nftables"`
+		// nft 1.0.6 loads less of its own JSON than of its own language, and
+		// passes over what it does not know there.
+		script, err := nft.Script(d.Name(), d.Text)
+		if err != nil {
+			return err
 		}
-		if json.Unmarshal(d.Text, &doc) != nil || doc.Nftables == nil {
-			return &LoadError{Dump: d.Name(), Tool: "nft", Msg: "not valid JSON for nft"}
-		}
-		path, err = lookup("nft")
-		args = []string{"-j", "-f", "-"}
+		return RunNFT(ctx, script)
 	case ruleset.IPSet:
 		path, err = lookup("ipset")
 		args = []string{"restore"}
@@ -61,6 +58,23 @@ func Restore(ctx context.Context, d ruleset.Dump, opts RestoreOptions) error {
 	}
 	_, _, err = run(ctx, d.Text, path, args...)
 	return explain(d, err)
+}
+
+// RunNFT runs commands of nft's own language as one transaction. It returns a
+// *LoadError that quotes the command which nft refuses.
+func RunNFT(ctx context.Context, script []byte) error {
+	path, err := lookup("nft")
+	if err != nil {
+		return err
+	}
+	_, _, err = run(ctx, script, path, "-f", "-")
+	d := ruleset.Dump{Kind: ruleset.NFTables, Backend: ruleset.NFT, Text: script}
+	err = explain(d, err)
+	var le *LoadError
+	if errors.As(err, &le) {
+		le.Line = 0 // of the script, which no user sees
+	}
+	return err
 }
 
 func restoreArgs(d ruleset.Dump, opts RestoreOptions) []string {
