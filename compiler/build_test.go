@@ -40,6 +40,13 @@ func TestScripts(t *testing.T) {
 			}
 		}
 		j := job{Script: "fw.sh", Dir: project(t, files), Args: strings.Fields(want["args"])}
+		for _, f := range strings.Fields(want["ifaces"]) {
+			i, err := ParseIface(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			j.Ifaces = append(j.Ifaces, i)
+		}
 		j.KeepGoing = strings.Contains(want["flags"], "keep-going")
 		name := strings.TrimSuffix(filepath.Base(path), ".txtar")
 		build(name, j, want)
@@ -55,7 +62,7 @@ func compare(t *testing.T, want map[string]string, o outcome) {
 	t.Helper()
 	got := map[string]string{
 		"error": o.Err, "stdout": o.Stdout, "calls": strings.Join(o.Calls, "\n"),
-		"notes": strings.Join(o.Notes, "\n"), "warnings": strings.Join(o.Warnings, "\n"),
+		"modules": strings.Join(o.Modules, " "), "notes": strings.Join(o.Notes, "\n"), "warnings": strings.Join(o.Warnings, "\n"),
 	}
 	for name, text := range o.Dumps {
 		got[name] = text
@@ -64,7 +71,7 @@ func compare(t *testing.T, want map[string]string, o outcome) {
 		t.Errorf("%s error: %s\n%s", o.Kind, o.Err, o.Stderr)
 	}
 	for name, text := range want {
-		if name == "args" || name == "flags" {
+		if name == "args" || name == "flags" || name == "ifaces" {
 			continue
 		}
 		if diff := cmp.Diff(strings.TrimSpace(text), strings.TrimSpace(got[name])); diff != "" {

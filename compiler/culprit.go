@@ -26,7 +26,7 @@ func (s *stage) culprit(ctx context.Context, snap *ruleset.Snapshot, calls []Cal
 		return -1
 	}
 	guilty := func(some []int) bool {
-		bad, err := replay(ctx, snap, calls, some)
+		bad, err := s.replay(ctx, snap, calls, some)
 		return err == nil && bad
 	}
 	// In a chain that was only appended to, the rule's number is the call's.
@@ -119,7 +119,7 @@ func (c *Call) appended() []string {
 
 // replay runs some calls in a namespace that has the snapshot's sets and empty
 // chains, and says whether what they make is lost in a save.
-func replay(ctx context.Context, snap *ruleset.Snapshot, calls []Call, some []int) (bad bool, err error) {
+func (s *stage) replay(ctx context.Context, snap *ruleset.Snapshot, calls []Call, some []int) (bad bool, err error) {
 	var made *ruleset.Snapshot
 	var objects *netfilter.State
 	err = netns.Do(func() error {
@@ -158,6 +158,6 @@ func replay(ctx context.Context, snap *ruleset.Snapshot, calls []Call, some []in
 	if err != nil || bad {
 		return bad, err
 	}
-	d, err := reload(ctx, made, netfilter.Scope{}, objects)
+	d, err := s.reload(ctx, made, netfilter.Scope{}, objects)
 	return d != nil, err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/fwc-dev/fwc/ruleset"
@@ -36,7 +37,16 @@ func (b *build) judge(ctx context.Context) error {
 	if !b.locate(ctx, calls) {
 		b.note("the lines of the calls could not be told: the script cannot be parsed")
 	}
-	res.Calls = append(calls, b.absentTools()...)
+	for i := range calls {
+		if calls[i].Tool == "modprobe" {
+			res.Modules = append(res.Modules, calls[i].modules()...)
+		} else {
+			res.Calls = append(res.Calls, calls[i])
+		}
+	}
+	slices.Sort(res.Modules)
+	res.Modules = slices.Compact(res.Modules)
+	res.Calls = append(res.Calls, b.absentTools()...)
 	var last *CallError
 	for i := range res.Calls {
 		c := &res.Calls[i]

@@ -42,6 +42,7 @@ type job struct {
 	Timeout   time.Duration
 	Env       []string
 	KeepGoing bool
+	Ifaces    []Iface
 	MaxOutput int64
 	Memory    uint64
 	NoOverlay bool
@@ -55,6 +56,7 @@ type outcome struct {
 	Calls    []string // "status line command"
 	Notes    []string
 	Warnings []string
+	Modules  []string
 	Dumps    map[string]string
 	Digest   string
 	Stdout   string
@@ -74,7 +76,7 @@ func (j job) run() outcome {
 		limits.Memory = j.Memory
 	}
 	res, err := Build(context.Background(), Options{limits: limits, noOverlay: j.NoOverlay, Script: j.Script, Args: j.Args, Dir: j.Dir, Timeout: j.Timeout,
-		Env: j.Env, KeepGoing: j.KeepGoing, MaxOutput: j.MaxOutput, Stdout: &stdout, Stderr: &stderr})
+		Env: j.Env, Ifaces: j.Ifaces, KeepGoing: j.KeepGoing, MaxOutput: j.MaxOutput, Stdout: &stdout, Stderr: &stderr})
 	o.Stdout, o.Stderr = stdout.String(), stderr.String()
 	if err != nil {
 		o.Err, o.Kind = err.Error(), kindOf(err)
@@ -96,6 +98,7 @@ func (j job) run() outcome {
 		}
 		o.Calls = append(o.Calls, strings.TrimSpace(status+" "+pos)+" "+c.String())
 	}
+	o.Modules = res.Modules
 	for _, n := range res.Notes {
 		o.Notes = append(o.Notes, n.String())
 	}

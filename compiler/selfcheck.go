@@ -25,7 +25,7 @@ func (s *stage) capture(ctx context.Context, rep *report) error {
 		return fmt.Errorf("read the kernel's objects: %w", err)
 	}
 	rep.Dumps = snap.Dumps
-	what, err := reload(ctx, snap, scope, objects)
+	what, err := s.reload(ctx, snap, scope, objects)
 	if err != nil {
 		return fmt.Errorf("self-check: %w", err)
 	}
@@ -57,9 +57,13 @@ func (d *difference) String() string {
 
 // reload loads a snapshot into a fresh namespace and returns the first
 // difference from what it was captured from, nil if there is none.
-func reload(ctx context.Context, snap *ruleset.Snapshot, scope netfilter.Scope, objects *netfilter.State) (*difference, error) {
+func (s *stage) reload(ctx context.Context, snap *ruleset.Snapshot, scope netfilter.Scope, objects *netfilter.State) (*difference, error) {
 	var d *difference
 	err := netns.Do(func() error {
+		// Sysctls of an interface need it.
+		if err := makeIfaces(ctx, s.Ifaces); err != nil {
+			return err
+		}
 		if err := netfilter.Load(ctx, snap); err != nil {
 			var le *netfilter.LoadError
 			if errors.As(err, &le) {

@@ -1,6 +1,7 @@
 package compiler
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -77,6 +78,9 @@ func (s *shims) install() error {
 	}
 	if err := os.Chmod(filepath.Join(s.root, shimIn), 0o1777); err != nil {
 		return err
+	}
+	if err := s.place(filepath.Join(s.root, "/usr/sbin/modprobe"), moduleShim); err != nil {
+		s.notes = append(s.notes, fmt.Sprintf("modules are not noted: %v", err))
 	}
 	var seen []string
 	for _, dir := range programDirs {
@@ -162,7 +166,7 @@ func (s *shims) copy(file string) (string, error) {
 
 // place replaces a file of the staging root.
 func (s *shims) place(path, text string) error {
-	if err := os.Remove(path); err != nil {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return os.WriteFile(path, []byte(text), 0o755)

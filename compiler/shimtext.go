@@ -76,3 +76,10 @@ case $e in *'Message too long'*)
 esac
 `
 }
+
+// moduleShim stands for modprobe: a namespace loads no modules, and the host
+// of the firewall will.
+const moduleShim = `#!/bin/sh
+printf '%s\0' call 0 "$PPID" "${FWC_LINE-}" "" "$0" "" "$#" "$@" "" 2>/dev/null >>` + shimLog + `
+exit 0
+`

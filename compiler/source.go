@@ -83,28 +83,6 @@ func openSource(path, dir string) (*source, error) {
 	return s, nil
 }
 
-// shell returns the base name of the shell that runs the script, "" if it is
-// something else.
-func (s *source) shell() string {
-	if s.interp == nil {
-		return "sh"
-	}
-	name := filepath.Base(s.interp[0])
-	if name == "env" {
-		for _, a := range strings.Fields(strings.Join(s.interp[1:], " ")) {
-			if !strings.HasPrefix(a, "-") && !strings.Contains(a, "=") {
-				name = filepath.Base(a)
-				break
-			}
-		}
-	}
-	switch name {
-	case "sh", "bash", "dash", "ash", "ksh", "mksh", "zsh", "busybox":
-		return name
-	}
-	return ""
-}
-
 // reason is an error without the path that the message has already.
 func reason(err error) error {
 	var pe *fs.PathError

@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -73,7 +74,7 @@ type stage struct {
 // run returns a report in any case.
 func (s *stage) run(ctx context.Context, control io.Reader) (*report, error) {
 	rep := &report{}
-	if err := s.prepare(control); err != nil {
+	if err := s.prepare(ctx, control); err != nil {
 		rep.Refused = errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES)
 		return rep, err
 	}
@@ -104,7 +105,7 @@ func (s *stage) run(ctx context.Context, control io.Reader) (*report, error) {
 }
 
 // prepare makes the namespaces into staging.
-func (s *stage) prepare(control io.Reader) error {
+func (s *stage) prepare(ctx context.Context, control io.Reader) error {
 	// The script is root here too. It must not look into this process, which
 	// holds the way out.
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
@@ -145,6 +146,9 @@ func (s *stage) prepare(control io.Reader) error {
 	unix.Umask(0o022)
 	os.Clearenv()
 	os.Setenv("PATH", strings.Join(programDirs, ":"))
+	if err := makeIfaces(ctx, s.Ifaces); err != nil {
+		return err
+	}
 	var err error
 	s.watch, err = watchSysctls(filepath.Join(stagingRoot, "proc/sys"))
 	return err
@@ -157,8 +161,9 @@ func (s *stage) script(rep *report) error {
 	if err != nil {
 		return err
 	}
+	var late atomic.Bool
 	expired := time.AfterFunc(s.Timeout, func() {
-		rep.TimedOut = true
+		late.Store(true)
 		_ = unix.Kill(-1, unix.SIGKILL)
 	})
 	stop, watched := make(chan struct{}), make(chan bool, 1)
@@ -173,6 +178,7 @@ func (s *stage) script(rep *report) error {
 		rep.Left = linger(lingerTime)
 	}
 	rep.Elapsed = time.Since(begin)
+	rep.TimedOut = late.Load()
 	_ = unix.Kill(-1, unix.SIGKILL)
 	if _, err := reap(-1); err != nil {
 		return err
