@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/fwc-dev/fwc/internal/netfilter"
@@ -89,21 +88,12 @@ func (s *store) run(ctx context.Context, c candidate, opts Options) (*Result, er
 		return nil, err
 	}
 	for range replans {
-		objects, err := d.plan.trial(ctx)
-		if err != nil {
-			return nil, err
-		}
-		from, err := d.present(ctx, objects)
+		objects, from, err := d.try(ctx, opts)
 		if err != nil {
 			return nil, err
 		}
 		if len(d.plan.Changes) == 0 && len(from.Tables) == len(d.live.Tables) {
 			return s.unchanged(c, d)
-		}
-		if !opts.Replace {
-			if err := d.wayBack(ctx, from); err != nil {
-				return nil, err
-			}
 		}
 		again, err := s.draft(ctx, c, opts)
 		if err != nil {
@@ -116,59 +106,6 @@ func (s *store) run(ctx context.Context, c candidate, opts Options) (*Result, er
 		d = again
 	}
 	return nil, fmt.Errorf("%w: it changed %d times while the apply was planned", ErrBusy, replans)
-}
-
-// present returns the live state as the committer is to see it: without the
-// tables that are as wanted in text but not in the kernel's own objects, which
-// so are loaded anew.
-func (d *draft) present(ctx context.Context, wanted *netfilter.State) (*ruleset.Snapshot, error) {
-	differ, err := objectsDiffer(ctx, wanted, func(k tableKey) bool {
-		f, t := tableOf(d.live.Snapshot, k), tableOf(d.plan.Wanted, k)
-		return f != nil && t != nil && !d.plan.carried[k] && sameTable(f, t)
-	})
-	if err != nil {
-		return nil, err
-	}
-	out := *d.live.Snapshot
-	out.Tables = slices.DeleteFunc(slices.Clone(out.Tables), func(t ruleset.Table) bool {
-		return slices.ContainsFunc(differ, func(m netfilter.Mismatch) bool {
-			return m.Backend == t.Backend && m.Family == t.Family && m.Table == t.Name
-		})
-	})
-	return &out, nil
-}
-
-// wayBack proves that the tables that the change touches can be put back from
-// their dumps: it loads them into a throwaway namespace and requires the
-// kernel's own objects to be the live ones.
-func (d *draft) wayBack(ctx context.Context, from *ruleset.Snapshot) error {
-	t := touched(from, d.plan.Wanted)
-	p := newParts()
-	for i := range d.live.Tables {
-		if table := &d.live.Tables[i]; t.table(keyOf(table)) {
-			p.add(table, d.live.Snapshot)
-		}
-	}
-	if len(p.tables) == 0 {
-		return nil
-	}
-	p.sets = d.live.Sets
-	s, err := p.snapshot()
-	if err != nil {
-		return err
-	}
-	objects, err := trial(ctx, s)
-	var differ []netfilter.Mismatch
-	if err == nil {
-		differ, err = objectsDiffer(ctx, objects, func(k tableKey) bool { return tableOf(s, k) != nil })
-	}
-	if err == nil && len(differ) > 0 {
-		err = errors.New(differ[0].String())
-	}
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrNoWayBack, err)
-	}
-	return nil
 }
 
 // commit writes the intent down, changes the kernel, reads back, checks, and
@@ -247,15 +184,13 @@ func (s *store) prove(ctx context.Context, c candidate, opts Options, d *draft, 
 	if err := equal("read back", d.plan.Wanted, onlySysctls(now.Snapshot, c.ours.Sysctls)); err != nil {
 		return err
 	}
-	differ, err := objectsDiffer(ctx, objects, func(k tableKey) bool {
-		t := tableOf(d.plan.Wanted, k)
-		return t != nil && !d.plan.carried[k]
-	})
+	live, err := netfilter.Objects(ctx)
 	if err != nil {
 		return err
 	}
-	if len(differ) > 0 {
-		return fmt.Errorf("read back: the kernel's objects are not those of the trial: %v", differ[0])
+	list := differ(objects, live, func(k tableKey) bool { return tableOf(d.plan.Wanted, k) != nil && !d.plan.carried[k] })
+	if len(list) > 0 {
+		return fmt.Errorf("read back: the kernel's objects are not those of the trial: %v", list[0])
 	}
 	if err := check(ctx, opts); err != nil {
 		return err

@@ -3,7 +3,6 @@ package apply
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"github.com/fwc-dev/fwc/internal/netfilter"
 	"github.com/fwc-dev/fwc/internal/netns"
@@ -90,20 +89,4 @@ func describe(c *ruleset.Change) string {
 		name = c.Chain
 	}
 	return fmt.Sprintf("%s%s %s %s: %s", where, c.Kind, c.Subject, name, text)
-}
-
-// objectsDiffer returns where the kernel's own objects are not those wanted,
-// for the tables that judge names: a save can lose a match, so that tables
-// alike as text are not alike. Ipsets do not count: their text is whole.
-func objectsDiffer(ctx context.Context, want *netfilter.State, judge func(k tableKey) bool) ([]netfilter.Mismatch, error) {
-	got, err := netfilter.Objects(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return slices.DeleteFunc(want.Diff(got), func(m netfilter.Mismatch) bool {
-		k := tableKey{m.Backend, m.Family, m.Table, false}
-		n := k
-		n.Native = true
-		return m.Table == "" || !judge(k) && !judge(n)
-	}), nil
 }
