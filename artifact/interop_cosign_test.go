@@ -6,26 +6,21 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
-// cosignModule is built from the Go module proxy unless FWC_COSIGN names the
-// program: it takes minutes, hence the build tag.
-const cosignModule = "github.com/sigstore/cosign/v3/cmd/cosign@latest"
-
+// cosign returns the program that packaging/cosign.sh names or builds from the Go
+// module proxy, which takes minutes, hence the build tag.
 func cosign(t *testing.T) string {
 	t.Helper()
-	if name := os.Getenv("FWC_COSIGN"); name != "" {
-		return name
+	cmd := exec.Command("../packaging/cosign.sh")
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("cosign: %v", err)
 	}
-	dir := t.TempDir()
-	cmd := exec.Command("go", "install", cosignModule)
-	cmd.Dir = dir // outside the module, whose go.mod is not cosign's
-	cmd.Env = append(os.Environ(), "GOBIN="+dir, "GOFLAGS=-mod=mod")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("build cosign: %v\n%s", err, out)
-	}
-	return filepath.Join(dir, "cosign")
+	return strings.TrimSpace(string(out))
 }
 
 // TestCosign: cosign 3 accepts what Open accepts, member by member and signer

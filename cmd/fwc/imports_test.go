@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -33,6 +34,7 @@ var allowed = map[string][]string{
 	"internal/netns":      {},
 	"internal/netfilter":  {"ruleset", "ruleset/", "internal/netns"},
 	"internal/atomicfile": {},
+	"internal/command":    {},
 	"internal/termsafe":   {},
 	"internal/fwctest":    {"ruleset", "ruleset/", "artifact", "internal/"},
 }
@@ -86,10 +88,12 @@ func TestForbiddenDependencies(t *testing.T) {
 	}
 }
 
-func list(t *testing.T, pattern string) []pkg {
+// list returns the packages of a pattern, as they are with the build tags.
+func list(t *testing.T, pattern string, tags ...string) []pkg {
 	t.Helper()
-	cmd := exec.Command("go", "list", "-json=ImportPath,Imports,Deps", pattern)
+	cmd := exec.Command("go", "list", "-tags", strings.Join(tags, ","), "-json=ImportPath,Imports,Deps", pattern)
 	cmd.Dir = "../.."
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	out, err := cmd.Output()
 	if err != nil {
 		var exit *exec.ExitError

@@ -57,17 +57,21 @@ func TestScripts(t *testing.T) {
 		Dir:                 dir,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
-		Setup: func(env *testscript.Env) error {
-			env.Setenv("FWC_KEY_PASSPHRASE", "test")
-			env.Setenv("SOURCE_DATE_EPOCH", "1750000000")
-			env.Setenv("PATH", env.Getenv("PATH")+":/usr/sbin:/sbin")
-			return nil
-		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"code":   code,
-			"retool": retool,
-		},
+		Setup:               setup,
+		Cmds:                commands,
 	})
+}
+
+func setup(env *testscript.Env) error {
+	env.Setenv("FWC_KEY_PASSPHRASE", "test")
+	env.Setenv("SOURCE_DATE_EPOCH", "1750000000")
+	env.Setenv("PATH", env.Getenv("PATH")+":/usr/sbin:/sbin")
+	return nil
+}
+
+var commands = map[string]func(*testscript.TestScript, bool, []string){
+	"code":   code,
+	"retool": retool,
 }
 
 // code runs a command that must end with an exit code: code 8 fwc build …

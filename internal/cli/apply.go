@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"github.com/fwc-dev/fwc/apply"
+	"github.com/fwc-dev/fwc/internal/command"
 	"github.com/fwc-dev/fwc/internal/termsafe"
-	"github.com/urfave/cli/v2"
 )
 
 // applied is the JSON of fwc apply, plan and rollback, schema fwc.apply/v1.
@@ -25,16 +25,16 @@ type applied struct {
 }
 
 // foreignFlags say what becomes of what others put into the firewall.
-func foreignFlags() []cli.Flag {
-	return []cli.Flag{
-		&cli.StringSliceFlag{Name: "keep", Usage: "chains, sets and native tables that match the glob `PATTERN` belong to others and stay (repeatable)"},
-		&cli.BoolFlag{Name: "replace", Usage: "take over everything that no --keep names"},
+func foreignFlags() []command.Flag {
+	return []command.Flag{
+		&command.StringSliceFlag{Name: "keep", Usage: "chains, sets and native tables that match the glob `PATTERN` belong to others and stay (repeatable)"},
+		&command.BoolFlag{Name: "replace", Usage: "take over everything that no --keep names"},
 	}
 }
 
-func applyCommand(s Streams) *cli.Command {
+func applyCommand(s Streams) *command.Command {
 	flags := append(append(trustFlags(), acceptFlags()...), foreignFlags()...)
-	return &cli.Command{
+	return &command.Command{
 		Name:      "apply",
 		Usage:     "check FILE, take its firewall over, read it back; keep it or undo it",
 		ArgsUsage: "FILE",
@@ -43,28 +43,28 @@ func applyCommand(s Streams) *cli.Command {
 			"  fwc apply fw.artifact --check 'curl -sf http://localhost/health' --check-timeout 20s\n" +
 			"  fwc apply fw.artifact --keep 'DOCKER*'",
 		Flags: append(flags,
-			&cli.StringFlag{Name: "check", Usage: "shell `CMD` that must exit 0 after the commit, or it is undone"},
-			&cli.DurationFlag{Name: "check-timeout", Value: apply.DefaultCheckTimeout, Usage: "time limit of --check"},
-			&cli.BoolFlag{Name: "dry-run", Usage: "plan and try, change nothing"},
+			&command.StringFlag{Name: "check", Usage: "shell `CMD` that must exit 0 after the commit, or it is undone"},
+			&command.DurationFlag{Name: "check-timeout", Value: apply.DefaultCheckTimeout, Usage: "time limit of --check"},
+			&command.BoolFlag{Name: "dry-run", Usage: "plan and try, change nothing"},
 			formatFlag("text", "json"),
 		),
-		Action: func(c *cli.Context) error { return runApply(c, s, c.Bool("dry-run")) },
+		Action: func(c *command.Context) error { return runApply(c, s, c.Bool("dry-run")) },
 	}
 }
 
-func planCommand(s Streams) *cli.Command {
+func planCommand(s Streams) *command.Command {
 	flags := append(append(trustFlags(), acceptFlags()...), foreignFlags()...)
-	return &cli.Command{
+	return &command.Command{
 		Name:        "plan",
 		Usage:       "what apply would change here; changes nothing",
 		ArgsUsage:   "FILE",
 		Description: "Example:\n  sudo fwc plan fw.artifact",
 		Flags:       append(flags, formatFlag("text", "json")),
-		Action:      func(c *cli.Context) error { return runApply(c, s, true) },
+		Action:      func(c *command.Context) error { return runApply(c, s, true) },
 	}
 }
 
-func runApply(c *cli.Context, s Streams, dry bool) error {
+func runApply(c *command.Context, s Streams, dry bool) error {
 	if c.NArg() != 1 {
 		return usagef("%s wants one FILE", c.Command.Name)
 	}
@@ -95,7 +95,7 @@ func explain(s Streams, err error) error {
 	return err
 }
 
-func printApplied(c *cli.Context, s Streams, r *apply.Result) error {
+func printApplied(c *command.Context, s Streams, r *apply.Result) error {
 	if r.Recovered != nil {
 		fmt.Fprintf(s.Err, "fwc: warning: %s; it is undone\n", cutShort(r.Recovered))
 	}

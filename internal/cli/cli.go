@@ -10,8 +10,6 @@ import (
 	"os"
 	"runtime/debug"
 	"strings"
-
-	"github.com/urfave/cli/v2"
 )
 
 // Streams are a command's standard input, output and error. Results go to
@@ -28,8 +26,7 @@ func Std() Streams { return Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr
 // Run runs fwc with args, the first of which is the program's name, and
 // returns its exit code. An error has been written to s.Err.
 func Run(ctx context.Context, args []string, s Streams) int {
-	app := newApp(s)
-	err := app.RunContext(ctx, reorder(app, args))
+	err := runApp(ctx, args, s)
 	if err == nil {
 		return 0
 	}
@@ -45,41 +42,6 @@ func Run(ctx context.Context, args []string, s Streams) int {
 		}
 	}
 	return code
-}
-
-func newApp(s Streams) *cli.App {
-	app := &cli.App{
-		Name:  "fwc",
-		Usage: "compile firewall scripts into signed artifacts and apply them in one step",
-		UsageText: "fwc build script.sh -o fw.artifact    in pipelines\n" +
-			"fwc diff old new                      in pull request reviews\n" +
-			"fwc apply fw.artifact                 on hosts",
-		Version:              version(),
-		Reader:               s.In,
-		Writer:               s.Out,
-		ErrWriter:            s.Err,
-		HideHelpCommand:      true,
-		EnableBashCompletion: true,
-		Suggest:              true,
-		Commands:             commands(s),
-		ExitErrHandler:       func(*cli.Context, error) {}, // Run prints and exits once
-		OnUsageError:         usageError,
-		Action: func(c *cli.Context) error {
-			if c.Args().Present() {
-				return usagef("unknown command %q", c.Args().First())
-			}
-			return cli.ShowAppHelp(c)
-		},
-	}
-	for _, c := range app.Commands {
-		c.OnUsageError = usageError
-		c.HideHelpCommand = true
-	}
-	return app
-}
-
-func usageError(_ *cli.Context, err error, _ bool) error {
-	return &usage{err.Error()}
 }
 
 func version() string {

@@ -2,10 +2,14 @@
 
 package cli
 
-import "github.com/urfave/cli/v2"
+import "github.com/fwc-dev/fwc/internal/command"
 
-func builderCommands(s Streams) []*cli.Command {
-	return []*cli.Command{
-		buildCommand(s), diffCommand(s), keygenCommand(s), signCommand(s), bundleCommand(s),
+func builderCommands(s Streams) []*command.Command {
+	return []*command.Command{
+		buildCommand(s), diffCommand(s), keygenCommand(s), signCommand(s), bundleCommand(s), completionCommand(s),
 	}
 }
+
+const appUsageText = "fwc build script.sh -o fw.artifact    in pipelines\n" +
+	"fwc diff old new                      in pull request reviews\n" +
+	"fwc apply fw.artifact                 on hosts"

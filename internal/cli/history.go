@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/fwc-dev/fwc/apply"
-	"github.com/urfave/cli/v2"
+	"github.com/fwc-dev/fwc/internal/command"
 )
 
 // history is the JSON of fwc history, schema fwc.history/v1.
@@ -16,13 +16,13 @@ type history struct {
 	Generations []apply.Generation `json:"generations"`
 }
 
-func historyCommand(s Streams) *cli.Command {
-	return &cli.Command{
+func historyCommand(s Streams) *command.Command {
+	return &command.Command{
 		Name:        "history",
 		Usage:       "the generations that fwc can go back to, the latest first",
 		Description: "Example:\n  fwc history",
-		Flags:       []cli.Flag{stateFlag(), formatFlag("text", "json")},
-		Action: func(c *cli.Context) error {
+		Flags:       []command.Flag{stateFlag(), formatFlag("text", "json")},
+		Action: func(c *command.Context) error {
 			if c.Args().Present() {
 				return usagef("history takes no argument: %q", c.Args().First())
 			}

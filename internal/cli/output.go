@@ -6,8 +6,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
+
+	"github.com/fwc-dev/fwc/internal/command"
 )
 
 // isTerminal says whether w is a terminal.
@@ -22,11 +23,11 @@ func coloured(w io.Writer) bool {
 }
 
 // formatFlag is --format with its choices, the first of which is the default.
-func formatFlag(choices ...string) cli.Flag {
-	return &cli.StringFlag{
+func formatFlag(choices ...string) command.Flag {
+	return &command.StringFlag{
 		Name: "format", Value: choices[0],
 		Usage: "`FORMAT`: " + strings.Join(choices, ", "),
-		Action: func(_ *cli.Context, v string) error {
+		Action: func(_ *command.Context, v string) error {
 			if !slices.Contains(choices, v) {
 				return usagef("--format wants one of %s, not %q", strings.Join(choices, ", "), v)
 			}

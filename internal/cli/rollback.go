@@ -4,11 +4,11 @@ import (
 	"strconv"
 
 	"github.com/fwc-dev/fwc/apply"
-	"github.com/urfave/cli/v2"
+	"github.com/fwc-dev/fwc/internal/command"
 )
 
-func rollbackCommand(s Streams) *cli.Command {
-	return &cli.Command{
+func rollbackCommand(s Streams) *command.Command {
+	return &command.Command{
 		Name:      "rollback",
 		Usage:     "back to the former firewall, or to a GENERATION of fwc history; 0 is the one before fwc",
 		ArgsUsage: "[GENERATION]",
@@ -17,8 +17,8 @@ func rollbackCommand(s Streams) *cli.Command {
 			"  fwc rollback 3\n" +
 			"  fwc rollback 0",
 		Flags: append(foreignFlags(), stateFlag(), formatFlag("text", "json"),
-			&cli.BoolFlag{Name: "dry-run", Usage: "plan and try, change nothing"}),
-		Action: func(c *cli.Context) error {
+			&command.BoolFlag{Name: "dry-run", Usage: "plan and try, change nothing"}),
+		Action: func(c *command.Context) error {
 			generation := apply.Previous
 			switch c.NArg() {
 			case 0:

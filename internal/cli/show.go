@@ -11,10 +11,10 @@ import (
 	"time"
 
 	"github.com/fwc-dev/fwc/artifact"
+	"github.com/fwc-dev/fwc/internal/command"
 	"github.com/fwc-dev/fwc/internal/termsafe"
 	"github.com/fwc-dev/fwc/ruleset"
 	"github.com/fwc-dev/fwc/ruleset/dump"
-	"github.com/urfave/cli/v2"
 )
 
 // shown is the JSON of fwc show, schema fwc.show/v1.
@@ -57,8 +57,8 @@ type shownMember struct {
 	Bytes int    `json:"bytes"`
 }
 
-func showCommand(s Streams) *cli.Command {
-	return &cli.Command{
+func showCommand(s Streams) *command.Command {
+	return &command.Command{
 		Name:      "show",
 		Usage:     "what is in an artifact; its signatures are named, not checked",
 		ArgsUsage: "FILE",
@@ -66,11 +66,11 @@ func showCommand(s Streams) *cli.Command {
 			"  fwc show fw.artifact\n" +
 			"  fwc show fw.artifact --dump iptables | less\n" +
 			"  fwc show fw.artifact --format json | jq .tables",
-		Flags: []cli.Flag{
+		Flags: []command.Flag{
 			formatFlag("text", "json"),
-			&cli.StringFlag{Name: "dump", Usage: "print one `DUMP`: iptables, ip6tables, arptables, ebtables (-legacy for that backend), nft, ipset, sysctl, script"},
+			&command.StringFlag{Name: "dump", Usage: "print one `DUMP`: iptables, ip6tables, arptables, ebtables (-legacy for that backend), nft, ipset, sysctl, script"},
 		},
-		Action: func(c *cli.Context) error {
+		Action: func(c *command.Context) error {
 			if c.NArg() != 1 {
 				return usagef("show wants one FILE")
 			}

@@ -5,8 +5,8 @@ import (
 	"time"
 
 	"github.com/fwc-dev/fwc/apply"
+	"github.com/fwc-dev/fwc/internal/command"
 	"github.com/fwc-dev/fwc/internal/termsafe"
-	"github.com/urfave/cli/v2"
 )
 
 // status is the JSON of fwc status, schema fwc.status/v1.
@@ -27,16 +27,16 @@ type statusApplied struct {
 	Confirmed  bool      `json:"confirmed"`
 }
 
-func statusCommand(s Streams) *cli.Command {
-	return &cli.Command{
+func statusCommand(s Streams) *command.Command {
+	return &command.Command{
 		Name:        "status",
 		Usage:       "what is applied, since when, and whether the live firewall drifted from it",
 		Description: "Examples:\n  fwc status\n  fwc status --exit-code --format json",
-		Flags: []cli.Flag{
+		Flags: []command.Flag{
 			stateFlag(), formatFlag("text", "json"),
-			&cli.BoolFlag{Name: "exit-code", Usage: "exit 1 when the firewall drifted"},
+			&command.BoolFlag{Name: "exit-code", Usage: "exit 1 when the firewall drifted"},
 		},
-		Action: func(c *cli.Context) error {
+		Action: func(c *command.Context) error {
 			if c.Args().Present() {
 				return usagef("status takes no argument: %q", c.Args().First())
 			}
@@ -55,7 +55,7 @@ func statusCommand(s Streams) *cli.Command {
 	}
 }
 
-func printStatus(c *cli.Context, s Streams, st *apply.Status) error {
+func printStatus(c *command.Context, s Streams, st *apply.Status) error {
 	if c.String("format") == "json" {
 		v := status{
 			Schema: "fwc.status/v1", Drift: changesOf(st.Drift), Foreign: append([]apply.Foreign{}, st.Foreign...),

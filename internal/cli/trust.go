@@ -6,37 +6,37 @@ import (
 	"time"
 
 	"github.com/fwc-dev/fwc/artifact"
+	"github.com/fwc-dev/fwc/internal/command"
 	"github.com/fwc-dev/fwc/internal/netfilter"
 	"github.com/fwc-dev/fwc/verify"
-	"github.com/urfave/cli/v2"
 )
 
 // stateFlag names the directory of journal and history.
-func stateFlag() cli.Flag {
-	return &cli.StringFlag{Name: "state", Value: verify.DefaultState, Usage: "journal and history in `DIR`"}
+func stateFlag() command.Flag {
+	return &command.StringFlag{Name: "state", Value: verify.DefaultState, Usage: "journal and history in `DIR`"}
 }
 
 // trustFlags say whom and what this host accepts.
-func trustFlags() []cli.Flag {
-	return []cli.Flag{
-		&cli.StringFlag{Name: "trust", Value: verify.DefaultTrust, Usage: "public keys: a `FILE|DIR`"},
-		&cli.StringFlag{Name: "policy", Value: verify.DefaultPolicyFile, Usage: "threshold and labels of this host in `FILE`"},
-		&cli.BoolFlag{Name: "insecure-unsigned", Usage: "accept an artifact whoever signed it, or nobody did"},
+func trustFlags() []command.Flag {
+	return []command.Flag{
+		&command.StringFlag{Name: "trust", Value: verify.DefaultTrust, Usage: "public keys: a `FILE|DIR`"},
+		&command.StringFlag{Name: "policy", Value: verify.DefaultPolicyFile, Usage: "threshold and labels of this host in `FILE`"},
+		&command.BoolFlag{Name: "insecure-unsigned", Usage: "accept an artifact whoever signed it, or nobody did"},
 		stateFlag(),
 	}
 }
 
 // acceptFlags widen what a host takes, on purpose.
-func acceptFlags() []cli.Flag {
-	return []cli.Flag{
-		&cli.StringFlag{Name: "accept-kernel", Usage: "take a kernel that meets this `CONSTRAINT`, such as '>= 6.1, < 6.2'"},
-		&cli.StringFlag{Name: "accept-iptables", Usage: "take an iptables version that meets this `CONSTRAINT`"},
-		&cli.BoolFlag{Name: "allow-older", Usage: "take an artifact that is older than the one applied; recorded"},
+func acceptFlags() []command.Flag {
+	return []command.Flag{
+		&command.StringFlag{Name: "accept-kernel", Usage: "take a kernel that meets this `CONSTRAINT`, such as '>= 6.1, < 6.2'"},
+		&command.StringFlag{Name: "accept-iptables", Usage: "take an iptables version that meets this `CONSTRAINT`"},
+		&command.BoolFlag{Name: "allow-older", Usage: "take an artifact that is older than the one applied; recorded"},
 	}
 }
 
 // check reads FILE and verifies signature, integrity and policy.
-func check(c *cli.Context, path string) (*verify.Checked, error) {
+func check(c *command.Context, path string) (*verify.Checked, error) {
 	data, err := readFile(path)
 	if err != nil {
 		return nil, err
@@ -58,7 +58,7 @@ func check(c *cli.Context, path string) (*verify.Checked, error) {
 	return checked, nil
 }
 
-func policyOf(c *cli.Context) (verify.Policy, error) {
+func policyOf(c *command.Context) (verify.Policy, error) {
 	policy, err := verify.LoadPolicy(c.String("policy"))
 	if err != nil {
 		return verify.Policy{}, err
@@ -69,7 +69,7 @@ func policyOf(c *cli.Context) (verify.Policy, error) {
 }
 
 // accept reads FILE and holds it to this host too.
-func accept(ctx context.Context, c *cli.Context, path string) (*verify.Accepted, error) {
+func accept(ctx context.Context, c *command.Context, path string) (*verify.Accepted, error) {
 	checked, err := check(c, path)
 	if err != nil {
 		return nil, err

@@ -5,8 +5,8 @@ import (
 	"strings"
 
 	"github.com/fwc-dev/fwc/apply"
+	"github.com/fwc-dev/fwc/internal/command"
 	"github.com/fwc-dev/fwc/verify"
-	"github.com/urfave/cli/v2"
 )
 
 // verified is the JSON of fwc verify, schema fwc.verify/v1.
@@ -25,8 +25,8 @@ type verifiedHost struct {
 	Trial bool `json:"trial"`
 }
 
-func verifyCommand(s Streams) *cli.Command {
-	return &cli.Command{
+func verifyCommand(s Streams) *command.Command {
+	return &command.Command{
 		Name:      "verify",
 		Usage:     "check signature, integrity and policy; --host: also this host's versions and a trial load",
 		ArgsUsage: "FILE",
@@ -34,10 +34,10 @@ func verifyCommand(s Streams) *cli.Command {
 			"  fwc verify fw.artifact --trust ci.pub\n" +
 			"  fwc verify fw.artifact --host",
 		Flags: append(append(trustFlags(), acceptFlags()...),
-			&cli.BoolFlag{Name: "host", Usage: "also check this host's versions and load it into a throwaway namespace"},
+			&command.BoolFlag{Name: "host", Usage: "also check this host's versions and load it into a throwaway namespace"},
 			formatFlag("text", "json"),
 		),
-		Action: func(c *cli.Context) error {
+		Action: func(c *command.Context) error {
 			if c.NArg() != 1 {
 				return usagef("verify wants one FILE")
 			}
@@ -46,7 +46,7 @@ func verifyCommand(s Streams) *cli.Command {
 	}
 }
 
-func runVerify(c *cli.Context, s Streams, path string) error {
+func runVerify(c *command.Context, s Streams, path string) error {
 	var checked *verify.Checked
 	var host *verifiedHost
 	if c.Bool("host") {
