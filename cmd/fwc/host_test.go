@@ -43,15 +43,10 @@ func TestHostImports(t *testing.T) {
 	}
 }
 
-// TestHost builds the program for hosts as make host does, holds it to its
+// TestHost holds the program for hosts to its
 // size, and runs testdata/script/host with it.
 func TestHost(t *testing.T) {
-	program := filepath.Join(t.TempDir(), "fwc-host")
-	build := exec.Command("make", "--no-print-directory", "host", "HOST="+program)
-	build.Dir = "../.."
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("make host: %v\n%s", err, out)
-	}
+	program := hostProgram(t)
 	info, err := os.Stat(program)
 	if err != nil {
 		t.Fatal(err)
@@ -76,6 +71,18 @@ func TestHost(t *testing.T) {
 		},
 		Cmds: commands,
 	})
+}
+
+// hostProgram builds the program for hosts.
+func hostProgram(t testing.TB) string {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "fwc-host")
+	build := exec.Command("make", "--no-print-directory", "host", "HOST="+program)
+	build.Dir = "../.."
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("make host: %v\n%s", err, out)
+	}
+	return program
 }
 
 // checkStatic fails if a program needs a loader or a library.
