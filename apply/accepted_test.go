@@ -28,6 +28,7 @@ func (h *host) signed(s *ruleset.Snapshot, serial uint64) ([]byte, verify.Trust)
 	tools, err := netfilter.Probe(h.ctx)
 	h.must(err)
 	build, members := artifact.NewBuild(0, tools, artifact.Accept{}, s.Dumps)
+	build.Wanted = []artifact.Sysctl{{Key: "net.ipv4.tcp_syncookies", Value: "2"}}
 	sum := sha256.Sum256(nil)
 	m := &artifact.Manifest{Serial: serial, Created: time.Now().Add(-time.Minute),
 		Script: artifact.Script{Name: "fw.sh", SHA256: hex.EncodeToString(sum[:])}, Builds: []artifact.Build{build}}
@@ -62,6 +63,9 @@ func TestApplyAccepted(t *testing.T) {
 		r, err = Apply(h.ctx, a, Options{State: h.dir})
 		h.must(err)
 		h.is(sa)
+		if got := h.sh("cat /proc/sys/net/ipv4/tcp_syncookies"); got != "2\n" {
+			t.Errorf("a wanted sysctl is %s", got)
+		}
 		if r.Result != Applied || r.Digest != a.Digest() || r.Generation != 1 || r.Fallback == "" {
 			t.Errorf("result %+v", r)
 		}

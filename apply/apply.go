@@ -105,8 +105,12 @@ type Result struct {
 func Apply(ctx context.Context, a *verify.Accepted, opts Options) (*Result, error) {
 	opts = opts.withDefaults()
 	m := a.Artifact().Manifest
+	ours, err := withWanted(a.Snapshot(), a.Build().Wanted)
+	if err != nil {
+		return nil, err
+	}
 	c := candidate{
-		ours:       a.Snapshot(),
+		ours:       ours,
 		artifact:   a.Artifact().Data(),
 		generation: Generation{Digest: a.Digest(), Epoch: m.Epoch, Serial: m.Serial},
 		prepare:    a.Prepare,

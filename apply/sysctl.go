@@ -3,8 +3,10 @@ package apply
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
+	"github.com/fwc-dev/fwc/artifact"
 	"github.com/fwc-dev/fwc/ruleset"
 )
 
@@ -57,14 +59,34 @@ func forwarding(key string, list func(string) []string) []string {
 	return out
 }
 
+// withWanted returns a build's firewall with the sysctls that no build can set
+// and the host must.
+func withWanted(s *ruleset.Snapshot, wanted []artifact.Sysctl) (*ruleset.Snapshot, error) {
+	if len(wanted) == 0 {
+		return s, nil
+	}
+	p := newParts()
+	for i := range s.Tables {
+		p.add(&s.Tables[i], s)
+	}
+	p.sets, p.sysctls = s.Sets, slices.Clone(s.Sysctls)
+	for _, w := range wanted {
+		if !slices.ContainsFunc(s.Sysctls, func(v ruleset.Sysctl) bool { return v.Key == w.Key }) {
+			p.sysctls = append(p.sysctls, ruleset.Sysctl(w))
+		}
+	}
+	return p.snapshot()
+}
+
 // sysctlsExist refuses a firewall that asks for keys that this host has not.
+// Those of conntrack come with the module that its rules load.
 func sysctlsExist(ours, live *ruleset.Snapshot) error {
 	found := map[string]bool{}
 	for _, v := range live.Sysctls {
 		found[v.Key] = true
 	}
 	for _, v := range ours.Sysctls {
-		if !found[v.Key] {
+		if !found[v.Key] && !strings.HasPrefix(v.Key, "net.netfilter.") {
 			return &TrialError{Err: fmt.Errorf("sysctl %s: this host has no such key", v.Key)}
 		}
 	}
