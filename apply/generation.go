@@ -232,14 +232,22 @@ func (s *store) numbers() ([]int, error) {
 }
 
 // prune drops the oldest generations. The current and the confirmed one stay,
-// and so do those between the current one and its parent.
+// and so does the one that a rollback goes to.
 func (s *store) prune() error {
 	all, err := s.numbers()
-	if err != nil {
+	if err != nil || s.Pending != nil {
 		return err
 	}
+	parent := 0
+	if s.Current > 0 {
+		g, err := s.generation(s.Current)
+		if err != nil {
+			return err
+		}
+		parent = g.Parent
+	}
 	for i, n := range all {
-		if i < keepGenerations || n == s.Current || n == s.Confirmed || s.Pending != nil {
+		if i < keepGenerations || n == s.Current || n == s.Confirmed || n == parent {
 			continue
 		}
 		if err := os.RemoveAll(s.path(n)); err != nil {

@@ -3,7 +3,6 @@ package apply
 import (
 	"context"
 	"errors"
-	"io/fs"
 
 	"github.com/fwc-dev/fwc/ruleset"
 )
@@ -65,5 +64,5 @@ func held(ctx context.Context, dir string) bool {
 	if err == nil {
 		s.close()
 	}
-	return errors.Is(err, ErrBusy) && !errors.Is(err, fs.ErrPermission)
+	return errors.Is(err, ErrBusy)
 }
