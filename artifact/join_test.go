@@ -1,8 +1,10 @@
 package artifact
 
 import (
+	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -82,21 +84,55 @@ func TestJoin(t *testing.T) {
 	}
 }
 
+// TestJoinStrictest: the earliest expiry counts, and what not all of them were
+// compared with is not signed.
+func TestJoinStrictest(t *testing.T) {
+	same := strings.Repeat("1", 64)
+	against := func(d string) func(*Manifest) { return func(m *Manifest) { m.Against = d } }
+	early := func(m *Manifest) { m.NotAfter = m.NotAfter.Add(-1e9); m.Against = same }
+	never := func(m *Manifest) { m.NotAfter = time.Time{} }
+	plain, soon := built(t, "1", against(same)), built(t, "2", early)
+	for _, c := range []struct {
+		list    []*Artifact
+		end     time.Time
+		against string
+	}{
+		{[]*Artifact{plain, soon}, soon.Manifest.NotAfter, same},
+		{[]*Artifact{soon, plain}, soon.Manifest.NotAfter, same},
+		{[]*Artifact{built(t, "3", never), plain}, plain.Manifest.NotAfter, ""},
+		{[]*Artifact{plain, built(t, "4", never)}, plain.Manifest.NotAfter, ""},
+		{[]*Artifact{built(t, "3", never), built(t, "4", never)}, time.Time{}, ""},
+	} {
+		m := joined(t, c.list...).Manifest
+		if !m.NotAfter.Equal(c.end) || m.Against != c.against {
+			t.Errorf("%v, %q; want %v, %q", m.NotAfter, m.Against, c.end, c.against)
+		}
+	}
+}
+
 func TestJoinRejects(t *testing.T) {
 	one := built(t, "5.10", nil)
 	for words, other := range map[string]*Artifact{
 		"another script":     built(t, "6.1", func(m *Manifest) { m.Script.Name = "x" }),
 		"its epoch is 1":     built(t, "6.1", func(m *Manifest) { m.Epoch = 1 }),
 		"its labels are":     built(t, "6.1", func(m *Manifest) { m.Labels = nil }),
-		"expires at another": built(t, "6.1", func(m *Manifest) { m.NotAfter = m.NotAfter.Add(1e9) }),
-		"compared with":      built(t, "6.1", func(m *Manifest) { m.Against = strings.Repeat("0", 64) }),
+		"another version of": otherVersion(one),
 		"the same toolchain": built(t, "5.10", nil),
 	} {
-		if _, _, err := Join(one, other); err == nil || !strings.Contains(err.Error(), words) {
+		var at *JoinError
+		if _, _, err := Join(one, other); !errors.As(err, &at) || at.Index != 1 || !strings.Contains(err.Error(), words) {
 			t.Errorf("%v; want %s", err, words)
 		}
 	}
 	if _, _, err := Join(); err == nil {
 		t.Error("joined nothing")
 	}
+}
+
+// otherVersion returns the artifact as if its script had other contents.
+func otherVersion(a *Artifact) *Artifact {
+	m, b := *a.Manifest, *a
+	m.Script.SHA256 = strings.Repeat("0", 64)
+	b.Manifest = &m
+	return &b
 }

@@ -22,6 +22,7 @@ need ip iproute2
 need gcc build-essential
 need jq jq
 need openssl openssl
+need ssh-agent openssh-client
 need shellcheck shellcheck
 [ -n "$missing" ] || exit 0
 

@@ -31,7 +31,7 @@ func buildCommand(s Streams) *cli.Command {
 			"  fwc build script.sh -o fw.artifact --unsigned --keep-going",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "o", Usage: "write the artifact to `FILE`", Required: true},
-			&cli.StringFlag{Name: "key", Usage: "sign with the private `KEY`", EnvVars: []string{"FWC_KEY"}},
+			keyFlag(false),
 			&cli.BoolFlag{Name: "unsigned", Usage: "write an unsigned artifact on purpose"},
 			&cli.StringFlag{Name: "against", Usage: "print what changed against the artifact `OLD` (default: the FILE about to be replaced)"},
 			&cli.StringSliceFlag{Name: "label", Usage: "`K=V`: only for hosts with this label (repeatable)"},
@@ -62,10 +62,11 @@ func build(c *cli.Context, s Streams) error {
 	if err := writable(out); err != nil {
 		return err
 	}
-	signers, err := buildSigners(c, s)
+	signers, done, err := buildSigners(c, s)
 	if err != nil {
 		return err
 	}
+	defer done()
 	oldName, old, err := against(c, s, out)
 	if err != nil {
 		return err
@@ -153,24 +154,6 @@ func writable(path string) error {
 		return usagef("%s is not a regular file: -o replaces a file, it does not write through one", path)
 	}
 	return nil
-}
-
-// buildSigners returns the signer, or none if --unsigned says so on purpose.
-func buildSigners(c *cli.Context, s Streams) ([]artifact.Signer, error) {
-	path, unsigned := c.String("key"), c.Bool("unsigned")
-	switch {
-	case unsigned && c.IsSet("key") && os.Getenv("FWC_KEY") == "":
-		return nil, usagef("--unsigned and --key exclude each other")
-	case unsigned:
-		return nil, nil
-	case path == "":
-		return nil, &hinted{usagef("no key to sign with"), "give --key KEY (fwc keygen makes one), or --unsigned on purpose"}
-	}
-	key, err := loadKey(path, s)
-	if err != nil {
-		return nil, err
-	}
-	return []artifact.Signer{key}, nil
 }
 
 // against returns the artifact to compare with: --against, which must be

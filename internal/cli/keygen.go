@@ -10,6 +10,7 @@ import (
 	"os"
 
 	"github.com/fwc-dev/fwc/artifact"
+	"github.com/fwc-dev/fwc/artifact/sshagent"
 	"github.com/fwc-dev/fwc/internal/atomicfile"
 	"github.com/urfave/cli/v2"
 )
@@ -22,14 +23,22 @@ func keygenCommand(s Streams) *cli.Command {
 			"The format is cosign's. Put NAME.pub into /etc/fwc/trusted.d on hosts.\n\n" +
 			"Examples:\n" +
 			"  fwc keygen -o ci\n" +
-			"  FWC_KEY_PASSPHRASE=… fwc keygen -o ci --algorithm ecdsa-p256",
+			"  FWC_KEY_PASSPHRASE=… fwc keygen -o ci --algorithm ecdsa-p256\n" +
+			"  fwc keygen --ssh ~/.ssh/id_ed25519.pub -o release   # release.pub alone, for a key that ssh-agent holds",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "o", Usage: "write `NAME`.key and NAME.pub", Required: true},
+			&cli.StringFlag{Name: "ssh", Usage: "make no key, write NAME.pub of the public key in `FILE`, as ssh-keygen writes it"},
 			&cli.StringFlag{Name: "algorithm", Value: string(artifact.Ed25519), Usage: "ed25519 or ecdsa-p256"},
 		},
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {
 				return usagef("keygen takes no argument: %q", c.Args().First())
+			}
+			if c.IsSet("ssh") {
+				if c.IsSet("algorithm") {
+					return usagef("--ssh and --algorithm exclude each other")
+				}
+				return convertSSH(s, c.String("ssh"), c.String("o"))
 			}
 			return keygen(s, c.String("o"), artifact.Algorithm(c.String("algorithm")))
 		},
@@ -38,12 +47,8 @@ func keygenCommand(s Streams) *cli.Command {
 
 func keygen(s Streams, name string, alg artifact.Algorithm) error {
 	private, public := name+".key", name+".pub"
-	for _, path := range []string{private, public} {
-		if _, err := os.Lstat(path); err == nil {
-			return hintf(fmt.Errorf("%s exists", path), "a key is never overwritten: choose another name")
-		} else if !errors.Is(err, fs.ErrNotExist) {
-			return bare(err)
-		}
+	if err := absent(private, public); err != nil {
+		return err
 	}
 	if alg != artifact.Ed25519 && alg != artifact.ECDSAP256 {
 		return usagef("--algorithm wants ed25519 or ecdsa-p256, not %q", alg)
@@ -68,6 +73,39 @@ func keygen(s Streams, name string, alg artifact.Algorithm) error {
 		return err
 	}
 	fmt.Fprintf(s.Err, "wrote %s (keep it secret) and %s (for /etc/fwc/trusted.d on hosts)\n", private, public)
+	return nil
+}
+
+// convertSSH writes the form that hosts trust of a public key of ssh-keygen.
+func convertSSH(s Streams, in, name string) error {
+	out := name + ".pub"
+	if err := absent(out); err != nil {
+		return err
+	}
+	text, err := readFile(in)
+	if err != nil {
+		return err
+	}
+	key, err := sshagent.ParsePublicKey(text)
+	if err != nil {
+		return hintf(fmt.Errorf("%s: %w", in, err), "--ssh wants the .pub file of an Ed25519 or ECDSA P-256 key of ssh-keygen")
+	}
+	if err := atomicfile.Write(out, key.PEM(), 0o644); err != nil {
+		return err
+	}
+	fmt.Fprintf(s.Err, "wrote %s (for /etc/fwc/trusted.d on hosts); sign with --key ssh-agent:%s\n", out, out)
+	return nil
+}
+
+// absent returns an error if one of the files exists.
+func absent(paths ...string) error {
+	for _, path := range paths {
+		if _, err := os.Lstat(path); err == nil {
+			return hintf(fmt.Errorf("%s exists", path), "a key is never overwritten: choose another name")
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return bare(err)
+		}
+	}
 	return nil
 }
 

@@ -16,11 +16,12 @@ func signCommand(s Streams) *cli.Command {
 		Usage:     "add a signer to an artifact; what is signed stays the same bytes",
 		ArgsUsage: "FILE",
 		Description: "Examples:\n" +
-			"  fwc sign fw.artifact --key release.key\n" +
-			"  fwc sign fw.artifact --key release.key -o released.artifact",
+			"  fwc sign fw.artifact --key release.key --trust ci.pub\n" +
+			"  fwc sign fw.artifact --key ssh-agent:release.pub -o released.artifact",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "key", Usage: "sign with the private `KEY`", EnvVars: []string{"FWC_KEY"}, Required: true},
+			keyFlag(true),
 			&cli.StringFlag{Name: "o", Usage: "write to `FILE` (default: replace)"},
+			trustedInputFlag(),
 		},
 		Action: func(c *cli.Context) error {
 			if c.NArg() != 1 {
@@ -33,15 +34,16 @@ func signCommand(s Streams) *cli.Command {
 			if err := writable(out); err != nil {
 				return err
 			}
-			data, err := readFile(in)
+			a, err := inspectTrusted(c, in)
 			if err != nil {
 				return err
 			}
-			key, err := loadKey(c.String("key"), s)
+			key, done, err := loadSigner(c.String("key"), s)
 			if err != nil {
 				return err
 			}
-			signed, err := artifact.AddSignature(data, key)
+			defer done()
+			signed, err := artifact.AddSignature(a.Data(), key)
 			if err != nil {
 				return fmt.Errorf("%s: %w", in, err)
 			}
