@@ -55,7 +55,7 @@ func logStatement(v any) (string, bool) {
 	f := fieldsOf(v)
 	out := []string{"log"}
 	if p, ok := f.get("prefix"); ok {
-		out = append(out, `prefix "`+words(p, ",")+`"`)
+		out = append(out, "prefix "+quote(p))
 	}
 	for _, k := range []string{"group", "snaplen", "queue-threshold", "level"} {
 		if w := f.word(k); w != "" {

@@ -35,7 +35,10 @@ func (o *thing) clauses() []string {
 		if dev, ok := f.get("dev"); ok {
 			add("devices = {", strings.Join(each(dev), ", "), "}")
 		}
-		word("flags", "flags")
+		flags, _ := f.get("flags")
+		if text := flagWords(flags); text != "" {
+			add("flags", text)
+		}
 		if counter, ok := f.get("counter"); ok && counter == true {
 			add("counter")
 		}
@@ -83,16 +86,27 @@ func (o *thing) setClauses(f *fields, add func(...string), word func(prefix, key
 	typ, _ := f.get("type")
 	text := strings.Join(each(typ), " . ")
 	if data, ok := f.get("map"); ok {
+		// nft prints the types of concatenated data as one string.
+		if s, ok := data.(string); ok {
+			var types []any
+			for t := range strings.SplitSeq(s, " . ") {
+				types = append(types, t)
+			}
+			data = types
+		}
 		text += " : " + words(data, " . ")
 	}
-	if typeof := f.word("typeof"); typeof != "" {
-		add("typeof", typeof)
+	if typeof, ok := f.get("typeof"); ok {
+		text, _ := typeof.(string)
+		add("typeof", text)
 	} else {
 		add("type", text)
 	}
 	word("policy", "policy")
 	word("size", "size")
-	word("flags", "flags")
+	if flags, _ := f.get("flags"); flags != nil {
+		add("flags", flagWords(flags))
+	}
 	stmts, _ := f.get("stmt")
 	var texts []string
 	for _, s := range list(stmts) {
@@ -114,7 +128,7 @@ func quotedWord(f *fields, key string) string {
 	if !ok {
 		return ""
 	}
-	return `"` + words(v, ",") + `"`
+	return quote(v)
 }
 
 func limitClause(f *fields) string {
@@ -142,7 +156,7 @@ func policyText(v any) string {
 	}
 	var out []string
 	for _, k := range slices.Sorted(maps.Keys(o)) {
-		out = append(out, k+" : "+words(o[k], ","))
+		out = append(out, bare(k)+" : "+words(o[k], ","))
 	}
 	return strings.Join(out, ", ")
 }

@@ -11,12 +11,14 @@ import (
 // document is a ruleset by table.
 type document struct {
 	tables []*table
+	owned  []*table // those that were left out
 }
 
 // table is one table with what it holds.
 type table struct {
 	family, name string
 	def          object
+	line         int
 	chains       []*chain
 	objects      []*thing // counters, quotas, limits, ct objects, …
 	sets         []*thing // sets and maps
@@ -35,12 +37,14 @@ type chain struct {
 type rule struct {
 	def  object
 	line int
+	memo string // see text
 }
 
 // thing is any other named object. elems are taken out of def.
 type thing struct {
 	kind, name string
 	def        object
+	line       int
 	elems      []any
 }
 
@@ -91,7 +95,16 @@ func read(file string, text []byte) (*document, error) {
 	if _, err := d.dec.Token(); !errors.Is(err, io.EOF) {
 		return nil, d.errorf("more text stands behind the JSON document")
 	}
-	doc.tables = slices.DeleteFunc(doc.tables, (*table).owned)
+	doc.tables = slices.DeleteFunc(doc.tables, func(t *table) bool {
+		if t.owned() {
+			doc.owned = append(doc.owned, t)
+			return true
+		}
+		return false
+	})
+	if err := doc.check(file); err != nil {
+		return nil, err
+	}
 	doc.order()
 	return doc, nil
 }
@@ -129,7 +142,7 @@ func (doc *document) add(v any, line int) error {
 		if doc.table(family, name) != nil {
 			return fmt.Errorf("table %s %s occurs twice", family, name)
 		}
-		doc.tables = append(doc.tables, &table{family: family, name: name, def: def})
+		doc.tables = append(doc.tables, &table{family: family, name: name, def: def, line: line})
 		return nil
 	}
 	name, err := str(def, "table")
@@ -176,14 +189,14 @@ func (t *table) add(kind string, def object, line int) error {
 		if t.set(name) != nil {
 			return fmt.Errorf("%s %s occurs twice", kind, name)
 		}
-		s := &thing{kind: kind, name: name, def: def}
+		s := &thing{kind: kind, name: name, def: def, line: line}
 		t.sets = append(t.sets, s)
 		return s.take(def)
 	case kind == "flowtable":
-		t.flowtables = append(t.flowtables, &thing{kind: kind, name: name, def: def})
+		t.flowtables = append(t.flowtables, &thing{kind: kind, name: name, def: def, line: line})
 	case slices.Contains(objectKinds, kind):
 		normalizeObject(kind, def)
-		t.objects = append(t.objects, &thing{kind: kind, name: name, def: def})
+		t.objects = append(t.objects, &thing{kind: kind, name: name, def: def, line: line})
 	default:
 		return fmt.Errorf("%q is no object of a listing", kind)
 	}
@@ -210,7 +223,7 @@ func (t *table) addRule(def object, line int) error {
 		}
 		expr[i] = normalize(expr[i])
 	}
-	c.rules = append(c.rules, &rule{def, line})
+	c.rules = append(c.rules, &rule{def: def, line: line})
 	return nil
 }
 

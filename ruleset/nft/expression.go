@@ -9,11 +9,11 @@ import (
 func expression(v any, s style) string {
 	switch v := v.(type) {
 	case string:
-		bare := v == "*" || strings.HasPrefix(v, "@") || s == index && strings.Trim(v, "0123456789") == ""
-		if (s == quoted || s == index) && !bare {
-			return `"` + v + `"`
+		unquoted := v == "*" || strings.HasPrefix(v, "@") || s == index && strings.Trim(v, "0123456789") == ""
+		if (s == quoted || s == index) && !unquoted {
+			return quote(v)
 		}
-		return v
+		return bare(v)
 	case json.Number:
 		return s.number(string(v))
 	case bool:
@@ -184,7 +184,8 @@ func keyText(v any, keys []style) string {
 		}
 		return strings.Join(parts, " | ")
 	case kind == "text":
-		return words(value, ",") // an element as nft prints it, see Merge
+		text, _ := value.(string) // an element as nft prints it, see Merge
+		return text
 	case kind == "elem":
 		if text, ok := elementWith(value, keys); ok {
 			return text
@@ -213,7 +214,7 @@ func elementWith(v any, keys []style) (string, bool) {
 		parts = append(parts, "timeout "+expression(t, seconds))
 	}
 	if c, ok := f.get("comment"); ok {
-		parts = append(parts, `comment "`+words(c, ",")+`"`)
+		parts = append(parts, "comment "+quote(c))
 	}
 	return strings.Join(parts, " "), f.done()
 }
@@ -229,7 +230,7 @@ func mapping(v any, word string, s style) (string, bool) {
 	}
 	head := expression(key, plain) + " "
 	if name, ok := data.(string); ok {
-		return head + word + " " + name, true
+		return head + word + " " + bare(name), true
 	}
 	kind, l, ok := one(data)
 	entries, isList := l.([]any)

@@ -30,6 +30,9 @@ func Merge(file string, json, listing []byte) ([]byte, error) {
 		return nil, err
 	}
 	tables := parseListing(string(listing))
+	if err := doc.covers(tables); err != nil {
+		return nil, err
+	}
 	for _, t := range doc.tables {
 		i := slices.IndexFunc(tables, func(l *listedTable) bool { return l.family == t.family && l.name == t.name })
 		if i < 0 {
@@ -39,8 +42,29 @@ func Merge(file string, json, listing []byte) ([]byte, error) {
 			return nil, fmt.Errorf("%w: table %s %s: %w", ErrListings, t.family, t.name, err)
 		}
 	}
+	if err := doc.check(file); err != nil {
+		return nil, err
+	}
 	doc.order()
 	return doc.format(), nil
+}
+
+// covers returns an error unless every table of the listing is one of the
+// document's, and each but once: a string of several lines could look like
+// the rest of another table.
+func (doc *document) covers(tables []*listedTable) error {
+	seen := map[[2]string]bool{}
+	for _, l := range tables {
+		at := [2]string{l.family, l.name}
+		known := doc.table(l.family, l.name) != nil || slices.ContainsFunc(doc.owned, func(t *table) bool {
+			return t.family == l.family && t.name == l.name
+		})
+		if seen[at] || !known {
+			return fmt.Errorf("%w: table %s %s", ErrListings, l.family, l.name)
+		}
+		seen[at] = true
+	}
+	return nil
 }
 
 func (t *table) merge(l *listedTable) error {
@@ -142,7 +166,7 @@ func (r *rule) merge(line string) {
 	if c, ok := r.def["comment"].(string); ok {
 		line = strings.TrimSuffix(line, ` comment "`+c+`"`)
 	}
-	r.def["expr"] = []any{line}
+	r.def["expr"], r.memo = []any{line}, ""
 }
 
 // sameElements says whether two rules are equal but for the order of the

@@ -12,7 +12,7 @@ func (doc *document) model() []ruleset.Table {
 	out := make([]ruleset.Table, 0, len(doc.tables))
 	for _, t := range doc.tables {
 		m := ruleset.Table{Family: ruleset.Family(t.family), Backend: ruleset.NFT, Name: t.name, Native: true,
-			Flags: words(t.def["flags"], ",")}
+			Flags: flagWords(t.def["flags"])}
 		for _, c := range t.chains {
 			m.Chains = append(m.Chains, c.model())
 		}
@@ -42,11 +42,11 @@ func (c *chain) hookText() string {
 		return ""
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "type %s hook %s", words(c.def["type"], " "), c.hook())
+	fmt.Fprintf(&b, "type %s hook %s", words(c.def["type"], " "), bare(c.hook()))
 	switch dev := c.def["dev"].(type) {
 	case nil:
 	case string:
-		fmt.Fprintf(&b, " device %q", dev)
+		fmt.Fprintf(&b, " device %s", quote(dev))
 	default:
 		fmt.Fprintf(&b, " devices = { %s }", words(dev, ", "))
 	}
@@ -59,13 +59,26 @@ func (o *thing) model() ruleset.Object {
 	return ruleset.Object{Kind: o.kind, Name: o.name, Text: strings.Join(o.clauses(), "; "), Elements: o.elementTexts()}
 }
 
-// words writes a simple value, or a list of them, without JSON's quotes.
+// flagWords writes flags, which stand as a list or between commas.
+func flagWords(v any) string {
+	s, ok := v.(string)
+	if !ok {
+		return words(v, ",")
+	}
+	parts := strings.Split(s, ",")
+	for i, p := range parts {
+		parts[i] = bare(p)
+	}
+	return strings.Join(parts, ",")
+}
+
+// words writes a simple value, or a list of them, each as one token.
 func words(v any, sep string) string {
 	switch v := v.(type) {
 	case nil:
 		return ""
 	case string:
-		return v
+		return bare(v)
 	case []any:
 		parts := make([]string, len(v))
 		for i, e := range v {

@@ -225,6 +225,7 @@ func FuzzMerge(f *testing.F) {
 		if again, err := nft.Canonical("y", canon); err != nil || string(again) != string(canon) {
 			t.Fatalf("no fixed point: %v %s", err, cmp.Diff(string(canon), string(again)))
 		}
+		checkScript(t, canon)
 	})
 }
 

@@ -91,8 +91,16 @@ func duration(s uint64) string {
 // family.
 var usual = map[string]string{"ip": "reject with icmp port-unreachable", "ip6": "reject with icmpv6 port-unreachable"}
 
-// text returns the rule in nft's words, with its comment.
+// text returns the rule in nft's words, with its comment. It is kept until
+// memo is emptied.
 func (r *rule) text() string {
+	if r.memo == "" {
+		r.memo = r.render()
+	}
+	return r.memo
+}
+
+func (r *rule) render() string {
 	family, _ := r.def["family"].(string)
 	expr, _ := r.def["expr"].([]any)
 	parts := make([]string, 0, len(expr)+1)

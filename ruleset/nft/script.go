@@ -30,17 +30,10 @@ func Script(file string, text []byte) ([]byte, error) {
 func (t *table) script(b *bytes.Buffer) {
 	at := t.family + " " + t.name
 	fmt.Fprintf(b, "add table %s", at)
-	var clauses []string
-	if c, ok := t.def["comment"]; ok {
-		clauses = append(clauses, `comment "`+words(c, ",")+`"`)
-	}
-	if flags := words(t.def["flags"], ","); flags != "" {
-		clauses = append(clauses, "flags "+flags)
-	}
-	b.WriteString(braced(clauses))
+	b.WriteString(braced(t.clauses()))
 	b.WriteByte('\n')
 	for _, c := range t.chains {
-		fmt.Fprintf(b, "add chain %s %s%s\n", at, c.name, c.block())
+		fmt.Fprintf(b, "add chain %s %s%s\n", at, c.name, braced(c.clauses()))
 	}
 	for _, list := range [][]*thing{t.objects, t.sets, t.flowtables} {
 		for _, o := range list {
@@ -58,9 +51,22 @@ func (t *table) script(b *bytes.Buffer) {
 			for _, e := range expr {
 				splitRanges(e)
 			}
+			r.memo = ""
 			fmt.Fprintf(b, "add rule %s %s %s\n", at, c.name, r.text())
 		}
 	}
+}
+
+// clauses returns what stands between the braces of a table's declaration.
+func (t *table) clauses() []string {
+	var clauses []string
+	if c, ok := t.def["comment"]; ok {
+		clauses = append(clauses, "comment "+quote(c))
+	}
+	if flags := flagWords(t.def["flags"]); flags != "" {
+		clauses = append(clauses, "flags "+flags)
+	}
+	return clauses
 }
 
 // braced writes clauses between braces, or nothing.
@@ -71,22 +77,22 @@ func braced(clauses []string) string {
 	return " { " + strings.Join(clauses, "; ") + "; }"
 }
 
-// block returns a chain's declaration.
-func (c *chain) block() string {
+// clauses returns a chain's declaration.
+func (c *chain) clauses() []string {
 	var clauses []string
 	if hook := c.hookText(); hook != "" {
 		clauses = append(clauses, hook)
 		if policy := words(c.def["policy"], " "); policy != "" {
 			clauses = append(clauses, "policy "+policy)
 		}
-		if flags := words(c.def["flags"], ","); flags != "" {
+		if flags := flagWords(c.def["flags"]); flags != "" {
 			clauses = append(clauses, "flags "+flags)
 		}
 	}
 	if comment, ok := c.def["comment"]; ok {
-		clauses = append(clauses, `comment "`+words(comment, ",")+`"`)
+		clauses = append(clauses, "comment "+quote(comment))
 	}
-	return braced(clauses)
+	return clauses
 }
 
 // splitRanges makes two elements of an anonymous set's only one, if it is a
