@@ -112,7 +112,7 @@ func Apply(ctx context.Context, a *verify.Accepted, opts Options) (*Result, erro
 	c := candidate{
 		ours:       ours,
 		artifact:   a.Artifact().Data(),
-		generation: Generation{Digest: a.Digest(), Epoch: m.Epoch, Serial: m.Serial},
+		generation: Generation{Digest: a.Digest(), Epoch: m.Epoch, Serial: m.Serial, AllowedOlder: a.Checked().Older()},
 		prepare:    a.Prepare,
 		record:     a.Record,
 	}

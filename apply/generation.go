@@ -31,6 +31,9 @@ type Generation struct {
 	Digest string `json:"digest"`
 	Serial uint64 `json:"serial"`
 	Epoch  uint64 `json:"epoch"`
+	// AllowedOlder says that it was older than what this host had accepted, or
+	// could not be compared with that, and was taken on purpose.
+	AllowedOlder bool `json:"allowedOlder,omitempty"`
 	// At is when it was applied, in UTC.
 	At time.Time `json:"at"`
 	// Keep are the patterns that vouched for foreign content.

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/fwc-dev/fwc/verify"
 )
 
 // lockPoll is how often a held lock is asked for again: flock(2) has no
@@ -26,6 +28,10 @@ type store struct {
 // journal. It waits up to wait for the lock and then returns an error that
 // wraps ErrBusy. The lock ends with close or with the process.
 func open(ctx context.Context, dir string, wait time.Duration) (*store, error) {
+	// A rollback loads what is stored there.
+	if err := verify.CheckState(dir); err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("state directory: %w", err)
 	}

@@ -25,8 +25,8 @@ func checkTime(m *artifact.Manifest, p Policy, now time.Time) error {
 // policy alone lets it pass.
 func (s *State) checkOrder(m mark, p Policy, now time.Time) (older bool, err error) {
 	if s.problem != nil {
-		if p.AllowOlder {
-			return true, nil
+		if p.AllowOlder && s.lost {
+			return true, s.checkJump(m, p, now) // it will be the highest
 		}
 		return false, s.problem
 	}

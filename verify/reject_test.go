@@ -238,6 +238,10 @@ func TestRejectSignature(t *testing.T) {
 		{"KeyOutOfDate", good, trustOf(k, other), bounded, artifact.ErrUntrusted, "key key1 is not valid after 2026-03-01T11:00:00Z"},
 		{"OnlyKeyOutOfDate", good, trustOf(k), bounded, artifact.ErrTrust, "key key1 is not valid after"},
 		{"KeyNotYetValid", good, trustOf(k), early, artifact.ErrTrust, "key key1 is not valid before"},
+		{"KeyOutOfDateUnderOneOfTwoNames", good, Trust{Keys: []Key{{"key1", k.Public()}, {"copy", k.Public()}, {"key2", other.Public()}}}, bounded,
+			artifact.ErrUntrusted, "key key1 is not valid after"},
+		{"PolicyOfAnUnknownKey", good, Trust{Keys: []Key{{"kye1", k.Public()}}, dir: "/etc/fwc/trusted.d"}, bounded,
+			ErrPolicy, "it bounds key key1, and /etc/fwc/trusted.d holds no key1.pub"},
 		{"FlippedBit", flip(good, bytes.Index(good, []byte("INPUT DROP"))), trustOf(k), DefaultPolicy(), artifact.ErrDigest, ""},
 		{"FlippedBitWithInsecureUnsigned", flip(good, len(good)-1200), Trust{InsecureUnsigned: true}, DefaultPolicy(), artifact.ErrContainer, ""},
 	} {
@@ -283,7 +287,7 @@ func TestRejectState(t *testing.T) {
 		{"LowerSerial", damaged(func(s string) string { return strings.Replace(s, "1000", "0999", 1) }), "damaged"},
 		{"LowerSerialOneDigit", damaged(func(s string) string { return strings.Replace(s, "1000", "1", 1) }), "checksum"},
 		{"AppendedLine", damaged(func(s string) string { return s + "x\n" }), "damaged"},
-		{"HugeFile", damaged(func(s string) string { return s + strings.Repeat("x", 1<<20) }), "more than 4096 bytes"},
+		{"HugeFile", damaged(func(s string) string { return s + strings.Repeat("x", 1<<20) }), "is too long, more than 4096 bytes)"},
 		{"Symlink", func(t *testing.T, dir string) {
 			name := filepath.Join(dir, stateFile)
 			must(t, os.Rename(name, name+".real"))
@@ -291,6 +295,11 @@ func TestRejectState(t *testing.T) {
 		}, "is a symlink"},
 		{"WritableByOthers", func(t *testing.T, dir string) { must(t, os.Chmod(filepath.Join(dir, stateFile), 0o622)) }, "writable by others"},
 		{"DirectoryWritableByOthers", func(t *testing.T, dir string) { must(t, os.Chmod(dir, 0o777)) }, "writable by others"},
+		{"ParentWritableByOthers", func(t *testing.T, dir string) {
+			asRoot(t)
+			must(t, os.Chmod(filepath.Dir(dir), 0o777))
+		}, "the directory "},
+		{"OwnedByAnother", func(t *testing.T, dir string) { chown(t, filepath.Join(dir, stateFile), 12345) }, "owned by user 12345"},
 		{"FileInsteadOfDirectory", func(t *testing.T, dir string) {
 			must(t, os.RemoveAll(dir))
 			must(t, os.WriteFile(dir, nil, 0o600))
@@ -302,6 +311,20 @@ func TestRejectState(t *testing.T) {
 			c.damage(t, dir)
 			_, err := Artifact(testFile(t, serial(0, 2000), k), trustOf(k), DefaultPolicy(), testHost, OpenState(dir))
 			rejected(t, err, ErrState, c.words)
+			var e *Error
+			if !errors.As(err, &e) || e.Hint == "" {
+				t.Error("no hint")
+			}
+			// What is lost can be started anew on purpose; what others could
+			// have written cannot.
+			_, err = Artifact(testFile(t, serial(0, 2000), k), trustOf(k), olderPolicy(), testHost, OpenState(dir))
+			if mine := strings.Contains(e.Hint, "--allow-older"); (err == nil) != mine {
+				t.Errorf("with --allow-older: %v; the hint is %q", err, e.Hint)
+			}
+			_, err = Artifact(testFile(t, serial(0, 1<<53-1), k), trustOf(k), olderPolicy(), testHost, OpenState(dir))
+			if err == nil {
+				t.Error("a new start that no artifact can follow")
+			}
 			p := DefaultPolicy()
 			p.Boot = true
 			_, err = Artifact(testFile(t, serial(0, 1000), k), trustOf(k), p, testHost, OpenState(dir))

@@ -41,6 +41,7 @@ type State struct {
 	highest mark
 	allowed *mark
 	problem error // why the file cannot be used
+	lost    bool  // the problem is that what was accepted is not known any more
 }
 
 // OpenState reads the state in dir and writes nothing. A directory that does
@@ -66,11 +67,11 @@ func (s *State) read() error {
 		return nil
 	}
 	if err != nil {
-		return errorf(ErrState, "%v", err)
+		return stateError(err)
 	}
 	defer d.Close()
 	if !info.IsDir() {
-		return errorf(ErrState, "%s is not a directory", s.dir)
+		return errorf(ErrState, "%s is not a directory", s.dir).hint("--state names a directory; the default is %s", DefaultState)
 	}
 	path := filepath.Join(s.dir, stateFile)
 	text, err := readOwned(path, 4096)
@@ -81,22 +82,46 @@ func (s *State) read() error {
 		}
 		for _, name := range names {
 			if name != "lock" && !strings.HasSuffix(name, ".lock") {
-				return lost("%s is missing, but %s is not: which artifacts were accepted is lost", path, name)
+				return s.forgot("%s is missing, but %s is not: which artifacts were accepted is lost", path, name)
 			}
 		}
 		s.fresh = true
 		return nil
 	}
-	if err != nil {
-		return errorf(ErrState, "%v", err)
+	if err != nil && !errors.Is(err, errTooLong) {
+		return stateError(err)
 	}
-	if err := s.parse(string(text)); err != nil {
-		return lost("%s is damaged (%v): which artifacts were accepted is lost", path, err)
+	if err == nil {
+		err = s.parse(string(text))
+	}
+	if err != nil {
+		return s.forgot("%s is damaged (%v): which artifacts were accepted is lost", path, err)
 	}
 	return nil
 }
 
-func lost(format string, args ...any) error {
+func stateError(err error) error {
+	return errorf(ErrState, "%v", err).
+		hint("the state must be root's alone, and is not to be trusted if it was not: sudo chown -R root:root, sudo chmod go-w")
+}
+
+// CheckState returns an error of kind ErrState if others than root and the
+// effective user could have written to a state directory. One that does not
+// exist is fine.
+func CheckState(dir string) error {
+	d, _, err := openOwned(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return stateError(err)
+	}
+	return d.Close()
+}
+
+// forgot is the one problem that an older artifact taken on purpose ends.
+func (s *State) forgot(format string, args ...any) error {
+	s.lost = true
 	return errorf(ErrState, format, args...).
 		hint("if you know that this artifact is the newest, take it as the new start: fwc apply --allow-older FILE")
 }
@@ -168,7 +193,7 @@ func (s *State) write(highest mark, allowed *mark) error {
 	if err := atomicfile.Write(filepath.Join(s.dir, stateFile), []byte(text), 0o600); err != nil {
 		return errorf(ErrState, "%v", err)
 	}
-	s.text, s.highest, s.allowed, s.problem = text, highest, allowed, nil
+	s.text, s.highest, s.allowed, s.problem, s.lost = text, highest, allowed, nil, false
 	s.fresh = highest.digest == "-"
 	return nil
 }

@@ -126,7 +126,8 @@ func TestRecordIsExclusive(t *testing.T) {
 	must(t, err)
 	must(t, one.Prepare())
 	must(t, one.Record())
-	must(t, one.Record()) // twice by the same does no harm
+	must(t, one.Record())                             // twice by the same does no harm
+	rejected(t, two.Prepare(), ErrState, "meanwhile") // before its firewall is loaded
 	rejected(t, two.Record(), ErrState, "meanwhile")
 	if high, _ := highest(t, dir); high != 1001 {
 		t.Errorf("highest %d", high)

@@ -3,6 +3,7 @@ package verify
 import (
 	"errors"
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -26,6 +27,8 @@ type Trust struct {
 	// InsecureUnsigned accepts an artifact whoever signed it, or nobody did.
 	// Its contents are still held to their digests, and its policy applies.
 	InsecureUnsigned bool
+
+	dir string // that it was loaded from, if it was one
 }
 
 // Key is a trusted key with the name it goes by: its file's without ".pub".
@@ -37,7 +40,7 @@ type Key struct {
 // LoadTrust reads a trust root: a directory, of which every file *.pub counts
 // and nothing else does, or one file. Each must be a regular file or directory
 // and no symlink, owned by root or the effective user, and writable by its
-// owner alone. A *.pub file that cannot be used is an error, never passed over:
+// owner alone; for root, so must the directories above it be. A *.pub file that cannot be used is an error, never passed over:
 // a rotation that went wrong must show. So is a root without a key.
 //
 // Errors are of kind ErrTrustRoot.
@@ -63,7 +66,7 @@ func LoadTrust(path string) (Trust, error) {
 		return Trust{}, trustError(err)
 	}
 	slices.Sort(names)
-	var t Trust
+	t := Trust{dir: path}
 	for _, name := range names {
 		if !strings.HasSuffix(name, keySuffix) {
 			continue
@@ -119,14 +122,9 @@ func (t Trust) open(data []byte, p Policy, now time.Time) (*artifact.Artifact, e
 		a, _, err := artifact.Inspect(data)
 		return a, err
 	}
-	var valid []artifact.PublicKey
-	var notes []string
-	for _, k := range t.Keys {
-		if note := p.Keys[k.Name].note(now); note != "" && !p.Boot {
-			notes = append(notes, "key "+k.Name+" "+note)
-			continue
-		}
-		valid = append(valid, k.Public)
+	valid, notes, err := t.valid(p, now)
+	if err != nil {
+		return nil, err
 	}
 	a, err := artifact.Open(data, valid, p.Threshold)
 	var e *artifact.Error
@@ -134,4 +132,36 @@ func (t Trust) open(data []byte, p Policy, now time.Time) (*artifact.Artifact, e
 		return nil, &artifact.Error{Kind: e.Kind, Msg: e.Msg + "; " + strings.Join(notes, "; ")}
 	}
 	return a, err
+}
+
+// valid returns the keys that count now, and why others do not. A key that goes
+// by two names counts if it does under both.
+func (t Trust) valid(p Policy, now time.Time) (keys []artifact.PublicKey, notes []string, err error) {
+	if p.Boot {
+		for _, k := range t.Keys {
+			keys = append(keys, k.Public)
+		}
+		return keys, nil, nil
+	}
+	known, refused := map[string]bool{}, map[string]bool{}
+	for _, k := range t.Keys {
+		known[k.Name] = true
+		if note := p.Keys[k.Name].note(now); note != "" {
+			notes = append(notes, "key "+k.Name+" "+note)
+			refused[k.Public.Hint()] = true
+		}
+	}
+	for _, k := range t.Keys {
+		if !refused[k.Public.Hint()] {
+			keys = append(keys, k.Public)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.Keys)) {
+		if t.dir != "" && !known[name] {
+			// A slip in a name must not leave a key valid for ever.
+			return nil, nil, errorf(ErrPolicy, "it bounds key %s, and %s holds no %s", name, t.dir, name+keySuffix).
+				hint("correct the name in the lines key.%s.…, or remove them with the key", name)
+		}
+	}
+	return keys, notes, nil
 }

@@ -71,6 +71,9 @@ func TestRejectTrustRoot(t *testing.T) {
 		{"FileWritableByAll", func(t *testing.T, dir string) { must(t, os.Chmod(filepath.Join(dir, "a.pub"), 0o646)) }, "writable by others"},
 		{"FileOwnedByAnother", func(t *testing.T, dir string) { chown(t, filepath.Join(dir, "a.pub"), 12345) }, "owned by user 12345"},
 		{"DirectoryOwnedByAnother", func(t *testing.T, dir string) { chown(t, dir, 12345) }, "owned by user 12345"},
+		{"ParentWritableByGroup", func(t *testing.T, dir string) { asRoot(t); must(t, os.Chmod(filepath.Dir(dir), 0o775)) }, "the directory "},
+		{"ParentWritableByAll", func(t *testing.T, dir string) { asRoot(t); must(t, os.Chmod(filepath.Dir(dir), 0o777)) }, "is writable by others"},
+		{"ParentOwnedByAnother", func(t *testing.T, dir string) { chown(t, filepath.Dir(dir), 12345) }, "owned by user 12345"},
 		{"FileIsSymlink", func(t *testing.T, dir string) {
 			must(t, os.Symlink(filepath.Join(dir, "a.pub"), filepath.Join(dir, "b.pub")))
 		}, "b.pub is a symlink"},
@@ -112,6 +115,43 @@ func TestRejectTrustRoot(t *testing.T) {
 		_, err := LoadTrust(name + ".link")
 		rejected(t, err, ErrTrustRoot, "is a symlink")
 	})
+}
+
+// TestParents: a directory in which others can put another one, however one gets
+// there, and those in which they cannot.
+func TestParents(t *testing.T) {
+	asRoot(t)
+	top := t.TempDir()
+	must(t, os.Mkdir(filepath.Join(top, "open"), 0o755))
+	must(t, os.Chmod(filepath.Join(top, "open"), 0o777))
+	must(t, os.MkdirAll(filepath.Join(top, "open/inner"), 0o755))
+	must(t, os.Mkdir(filepath.Join(top, "sticky"), 0o755))
+	must(t, os.Chmod(filepath.Join(top, "sticky"), 0o777|os.ModeSticky))
+	must(t, os.Mkdir(filepath.Join(top, "own"), 0o755))
+	must(t, os.Symlink("own", filepath.Join(top, "link")))
+	must(t, os.Symlink("open/inner", filepath.Join(top, "into")))
+	must(t, os.Symlink("../../own", filepath.Join(top, "open/inner/out")))
+	must(t, os.Symlink("own", filepath.Join(top, "theirs")))
+	must(t, os.Lchown(filepath.Join(top, "theirs"), 12345, -1))
+	for dir, good := range map[string]bool{
+		"own": true, "sticky": true, "link": true, "missing": true,
+		"open": false, "open/inner": false, "open/missing": false, "into": false, "open/inner/out": false, "theirs": false,
+	} {
+		if err := checkParents(filepath.Join(top, dir, "policy.conf")); (err == nil) != good {
+			t.Errorf("%s: %v", dir, err)
+		}
+	}
+	// A policy that is missing because others took it away.
+	if _, err := LoadPolicy(filepath.Join(top, "open", "policy.conf")); !errors.Is(err, ErrPolicy) {
+		t.Errorf("a policy in a directory that all can write to: %v", err)
+	}
+}
+
+func asRoot(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("the directories above count for root alone")
+	}
 }
 
 // chown gives a file away, which only root can; an ordinary user cannot make

@@ -148,8 +148,14 @@ func (a *Accepted) Exact() bool { return a.exact }
 func (a *Accepted) Snapshot() *ruleset.Snapshot { return a.snapshot }
 
 // Prepare makes the state directory. Call it before anything else is written
-// there; see State.Prepare.
-func (a *Accepted) Prepare() error { return a.checked.state.Prepare() }
+// there, see State.Prepare, and under the lock that keeps others from accepting
+// an artifact: a state that somebody changed since it was opened is an error.
+func (a *Accepted) Prepare() error {
+	if err := a.checked.unchanged(); err != nil {
+		return err
+	}
+	return a.checked.state.Prepare()
+}
 
 // Record writes down that this host took the artifact: from now on it takes
 // none that is older. Call it when the artifact is in effect. It is durable when
@@ -159,9 +165,8 @@ func (a *Accepted) Prepare() error { return a.checked.state.Prepare() }
 // A state that somebody else changed since it was opened is an error.
 func (a *Accepted) Record() error {
 	c := a.checked
-	now := OpenState(c.state.dir)
-	if now.text != c.state.text {
-		return errorf(ErrState, "another artifact was accepted in %s meanwhile", c.state.dir)
+	if err := c.unchanged(); err != nil {
+		return err
 	}
 	if err := c.state.Prepare(); err != nil {
 		return err
@@ -174,6 +179,15 @@ func (a *Accepted) Record() error {
 		return nil
 	}
 	return c.state.write(m, nil)
+}
+
+// unchanged returns an error if the state is no longer the one that the artifact
+// was checked against.
+func (c *Checked) unchanged() error {
+	if OpenState(c.state.dir).text != c.state.text {
+		return errorf(ErrState, "what %s says changed meanwhile", c.state.dir).hint("run it again")
+	}
+	return nil
 }
 
 func markOf(a *artifact.Artifact) mark {

@@ -42,13 +42,17 @@ func historyCommand(s Streams) *command.Command {
 				return writeJSON(s.Out, v)
 			}
 			w := tabwriter.NewWriter(s.Out, 0, 8, 2, ' ', 0)
-			fmt.Fprintln(w, "\tGENERATION\tAPPLIED\tSERIAL\tDIGEST")
+			fmt.Fprintln(w, "\tGENERATION\tAPPLIED\tSERIAL\tDIGEST\t")
 			for _, g := range list {
 				mark := ""
 				if g.Number == v.Current {
 					mark = "*"
 				}
-				fmt.Fprintf(w, "%s\t%d\t%s\t%d\t%.16s\n", mark, g.Number, g.At.Format(time.RFC3339), g.Serial, g.Digest)
+				note := ""
+				if g.AllowedOlder {
+					note = "older, allowed on purpose"
+				}
+				fmt.Fprintf(w, "%s\t%d\t%s\t%d\t%.16s\t%s\n", mark, g.Number, g.At.Format(time.RFC3339), g.Serial, g.Digest, note)
 			}
 			return w.Flush()
 		},

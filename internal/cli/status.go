@@ -25,6 +25,8 @@ type statusApplied struct {
 	Generation int       `json:"generation"`
 	At         time.Time `json:"at"`
 	Confirmed  bool      `json:"confirmed"`
+	// AllowedOlder says that --allow-older took it.
+	AllowedOlder bool `json:"allowedOlder"`
 }
 
 func statusCommand(s Streams) *command.Command {
@@ -62,7 +64,7 @@ func printStatus(c *command.Context, s Streams, st *apply.Status) error {
 			Busy: st.Busy, Unfinished: st.Unfinished != nil,
 		}
 		if g := st.Applied; g != nil {
-			v.Applied = &statusApplied{g.Digest, g.Serial, g.Number, g.At, st.Confirmed}
+			v.Applied = &statusApplied{g.Digest, g.Serial, g.Number, g.At, st.Confirmed, g.AllowedOlder}
 		}
 		return writeJSON(s.Out, v)
 	}
@@ -78,6 +80,9 @@ func printStatus(c *command.Context, s Streams, st *apply.Status) error {
 		return nil
 	}
 	fmt.Fprintf(s.Out, "applied: generation %d since %s, serial %d, digest %s\n", g.Number, g.At.Format(time.RFC3339), g.Serial, g.Digest)
+	if g.AllowedOlder {
+		fmt.Fprintln(s.Out, "older than what this host had accepted: it was allowed on purpose")
+	}
 	if len(st.Drift) == 0 {
 		fmt.Fprintln(s.Out, "drift: none")
 	} else {
