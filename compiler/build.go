@@ -63,7 +63,7 @@ func Build(ctx context.Context, opt Options) (*Result, error) {
 		return nil, err
 	}
 	b := &build{src: src, opt: opt, rep: rep, stderr: stderr, result: &Result{
-		Toolchain: rep.Toolchain, ScriptSHA256: src.sha256, Elapsed: rep.Elapsed,
+		Toolchain: rep.Toolchain, Script: src.text, ScriptSHA256: src.sha256, Elapsed: rep.Elapsed,
 	}}
 	if left > 0 {
 		b.note("%d files beside the script were left out: more than %d files or %d MB", left, maxFiles, maxFileBytes>>20)

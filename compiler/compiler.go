@@ -56,6 +56,8 @@ const (
 type Result struct {
 	Snapshot  *ruleset.Snapshot
 	Toolchain ruleset.Toolchain
+	// Script is the script's text as it was staged.
+	Script []byte
 	// ScriptSHA256 is the digest of the script's bytes, in hexadecimal.
 	ScriptSHA256 string
 	// Calls are the firewall tools' runs, in the order in which they ended.

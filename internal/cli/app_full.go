@@ -4,6 +4,8 @@ package cli
 
 import (
 	"context"
+	"fmt"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 )
@@ -11,27 +13,41 @@ import (
 // runApp runs the command that args ask for.
 func runApp(ctx context.Context, args []string, s Streams) error {
 	app := newApp(s)
-	return app.RunContext(ctx, reorder(app, args))
+	if len(args) > 1 && args[1] == completeWord {
+		for _, w := range complete(app, args[2:]) {
+			fmt.Fprintln(s.Out, w)
+		}
+		return nil
+	}
+	if len(args) > 1 && args[1] == "help" { // as go help and git help do
+		args = append([]string{args[0]}, append(args[2:len(args):len(args)], "--help")...)
+	}
+	args, err := reorder(app, args)
+	if err != nil {
+		return err
+	}
+	return app.RunContext(ctx, args)
 }
 
 func newApp(s Streams) *cli.App {
 	app := &cli.App{
-		Name:                 appName,
-		Usage:                appUsage,
-		UsageText:            appUsageText,
-		Version:              version(),
-		Reader:               s.In,
-		Writer:               s.Out,
-		ErrWriter:            s.Err,
-		HideHelpCommand:      true,
-		EnableBashCompletion: true,
-		Suggest:              true,
-		Commands:             commands(s),
-		ExitErrHandler:       func(*cli.Context, error) {}, // Run prints and exits once
-		OnUsageError:         usageError,
+		Name:            appName,
+		Usage:           appUsage,
+		UsageText:       appUsageText,
+		Version:         version(),
+		Reader:          s.In,
+		Writer:          s.Out,
+		ErrWriter:       s.Err,
+		HideHelpCommand: true,
+		Suggest:         true,
+		// A label or an interface may have a comma in it.
+		DisableSliceFlagSeparator: true,
+		Commands:                  commands(s),
+		ExitErrHandler:            func(*cli.Context, error) {}, // Run prints and exits once
+		OnUsageError:              usageError,
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {
-				return usagef("unknown command %q", c.Args().First())
+				return unknownCommand(c)
 			}
 			return cli.ShowAppHelp(c)
 		},
@@ -41,6 +57,15 @@ func newApp(s Streams) *cli.App {
 		c.HideHelpCommand = true
 	}
 	return app
+}
+
+func unknownCommand(c *cli.Context) error {
+	word := c.Args().First()
+	err := usagef("unknown command %q", word)
+	if like := strings.TrimSpace(cli.SuggestCommand(c.App.Commands, word)); like != "" {
+		return hintf(err, "%s fwc --help lists the commands", like)
+	}
+	return hintf(err, "fwc --help lists the commands")
 }
 
 func usageError(_ *cli.Context, err error, _ bool) error {

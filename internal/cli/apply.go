@@ -110,10 +110,10 @@ func printApplied(c *command.Context, s Streams, r *apply.Result) error {
 	case apply.Unchanged:
 		fmt.Fprintf(s.Out, "unchanged: the live firewall is as wanted (generation %d)\n", r.Generation)
 	case apply.Planned:
-		fmt.Fprintf(s.Out, "planned: %d changes, nothing touched\n", len(r.Changes))
+		fmt.Fprintf(s.Out, "planned: %s, nothing touched\n", count(len(r.Changes), "change"))
 	default:
-		fmt.Fprintf(s.Out, "%s: generation %d, %d changes in %d transactions, commit %d ms\n",
-			r.Result, r.Generation, len(r.Changes), r.Transactions, r.CommitMillis)
+		fmt.Fprintf(s.Out, "%s: generation %d, %s in %s, commit %d ms\n",
+			r.Result, r.Generation, count(len(r.Changes), "change"), count(r.Transactions, "transaction"), r.CommitMillis)
 	}
 	if r.Fallback != "" {
 		fmt.Fprintf(s.Out, "not one transaction: %s\n", r.Fallback)

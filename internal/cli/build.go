@@ -5,15 +5,18 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/fwc-dev/fwc/artifact"
 	"github.com/fwc-dev/fwc/compiler"
 	"github.com/fwc-dev/fwc/internal/atomicfile"
 	"github.com/fwc-dev/fwc/internal/termsafe"
+	"github.com/fwc-dev/fwc/verify"
 	"github.com/urfave/cli/v2"
 )
 
@@ -37,8 +40,8 @@ func buildCommand(s Streams) *cli.Command {
 			&cli.StringSliceFlag{Name: "label", Usage: "`K=V`: only for hosts with this label (repeatable)"},
 			&cli.StringFlag{Name: "serial", Usage: "serial `N` (default: seconds of SOURCE_DATE_EPOCH or now)"},
 			&cli.StringFlag{Name: "not-after", Usage: "no apply after this `TIME` (RFC 3339) or duration from now"},
-			&cli.StringFlag{Name: "accept-kernel", Usage: "run on kernels that meet this `CONSTRAINT`, such as '>= 6.1, < 6.2' (signed)"},
-			&cli.StringFlag{Name: "accept-iptables", Usage: "run with iptables versions that meet this `CONSTRAINT` (signed)"},
+			&cli.StringFlag{Name: "accept-kernel", Usage: "also run on kernels that meet this `CONSTRAINT`, such as '>= 6.1, < 6.2' (signed)"},
+			&cli.StringFlag{Name: "accept-iptables", Usage: "also run with iptables versions that meet this `CONSTRAINT` (signed)"},
 			&cli.StringSliceFlag{Name: "env", Usage: "`K=V` in the script's environment (repeatable)"},
 			&cli.DurationFlag{Name: "timeout", Value: compiler.DefaultTimeout, Usage: "time limit of the script"},
 			&cli.BoolFlag{Name: "keep-going", Usage: "a failing firewall call is a warning"},
@@ -58,9 +61,17 @@ func build(c *cli.Context, s Streams) error {
 	if err != nil {
 		return err
 	}
-	out := c.String("o")
-	if err := writable(out); err != nil {
+	out, script := c.String("o"), c.Args().First()
+	if err := replaceable(out); err != nil {
 		return err
+	}
+	if err := checkConstraints(c); err != nil {
+		return err
+	}
+	for _, kv := range c.StringSlice("env") {
+		if !strings.Contains(kv, "=") {
+			return usagef("--env wants K=V, not %q", kv)
+		}
 	}
 	signers, done, err := buildSigners(c, s)
 	if err != nil {
@@ -77,14 +88,13 @@ func build(c *cli.Context, s Streams) error {
 		m.Against = old.Digest
 	}
 
-	script := c.Args().First()
 	res, err := compiler.Build(c.Context, compiler.Options{
 		Script: script, Args: c.Args().Tail(), Timeout: c.Duration("timeout"), Env: c.StringSlice("env"),
 		KeepGoing: c.Bool("keep-going"), Privileged: c.Bool("privileged"),
 		Stdout: s.Err, Stderr: s.Err,
 	})
 	if res != nil {
-		remarks(s, res) // a failed build too has a list of calls
+		remarks(s, res, err) // a failed build too has a list of calls
 	}
 	if err != nil {
 		return err
@@ -96,6 +106,7 @@ func build(c *cli.Context, s Streams) error {
 		Kernel: c.String("accept-kernel"), IPTables: c.String("accept-iptables"),
 	}, res.Snapshot.Dumps)
 	m.Builds = []artifact.Build{b}
+	members = append(members, artifact.Member{Name: artifact.ScriptMember, Data: res.Script})
 	data, err := artifact.Encode(m, members, signers...)
 	if err != nil {
 		return err
@@ -119,17 +130,56 @@ func build(c *cli.Context, s Streams) error {
 	return nil
 }
 
-// remarks prints what the build has to say, warnings last, where they are seen.
-func remarks(s Streams, res *compiler.Result) {
+// remarks prints what the build has to say beside its error, warnings last,
+// where they are seen.
+func remarks(s Streams, res *compiler.Result, err error) {
+	var told *compiler.CallError
+	if !errors.As(err, &told) {
+		told = nil
+	}
 	for _, n := range res.Notes {
 		fmt.Fprintf(s.Err, "fwc: note: %s\n", termsafe.String(n.String()))
 	}
 	for _, f := range res.Failures {
+		if told != nil && f.Error() == told.Error() {
+			continue
+		}
 		fmt.Fprintf(s.Err, "fwc: warning: %s\n", termsafe.String(f.Error()))
 	}
 	for _, w := range res.Warnings {
 		fmt.Fprintf(s.Err, "fwc: warning: %s\n", termsafe.String(w.String()))
 	}
+}
+
+// replaceable is writable for a build's output, which takes no other file's
+// place than a former artifact's: not the script's, after a slip of the hand.
+func replaceable(path string) error {
+	if err := writable(path); err != nil {
+		return err
+	}
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return bare(err)
+	}
+	defer f.Close()
+	head := make([]byte, 512)
+	n, _ := io.ReadFull(f, head) // a shorter file is no artifact either
+	if n > 0 && !looksLikeArtifact(head[:n]) {
+		return hintf(usagef("%s exists and is no artifact", path), "-o FILE is what build writes; give another name, or remove it first")
+	}
+	return nil
+}
+
+func checkConstraints(c *cli.Context) error {
+	for _, name := range []string{"accept-kernel", "accept-iptables"} {
+		if err := verify.CheckConstraint(c.String(name)); err != nil {
+			return fmt.Errorf("--%s: %w", name, err)
+		}
+	}
+	return nil
 }
 
 // writable finds out before the script runs whether the artifact can be

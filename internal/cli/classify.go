@@ -19,7 +19,7 @@ import (
 // classify returns the exit code of an error and what to do next. Every error
 // has a hint: the command to run, or where to look.
 func classify(err error) (code int, hint string) {
-	code, hint = exitFailure, "fwc help lists the commands, --help after one explains it"
+	code, hint = exitFailure, "fwc --help lists the commands, --help after one explains it"
 	for _, f := range []func(error) (int, string){
 		classifyUsage, classifyBuilder, classifyApply, classifyTrust, classifySystem,
 	} {
@@ -44,7 +44,7 @@ func classifyUsage(err error) (int, string) {
 	case errors.As(err, &u), errors.Is(err, path.ErrBadPattern), strings.HasPrefix(err.Error(), "Required flag"):
 		return exitUsage, "--help shows the flags and examples"
 	case errors.Is(err, errInterrupted), errors.Is(err, context.Canceled):
-		return exitInterrupted, "nothing was written; run it again"
+		return exitInterrupted, "what had begun was undone; run it again"
 	}
 	return 0, ""
 }
@@ -58,6 +58,8 @@ func classifyApply(err error) (int, string) {
 		return exitNotRestored, "look at the firewall now: iptables-save, fwc status; fwc rollback tries again"
 	case errors.Is(err, apply.ErrUndone):
 		return exitUndone, "fwc plan shows what it would have changed"
+	case errors.As(err, &trial) && errors.Is(err, netns.ErrNotPermitted):
+		return exitFailure, "a trial load needs root"
 	case errors.As(err, &trial):
 		return exitUndone, "nothing was touched; build the artifact with this host's kernel and tools, or load the module that is missing"
 	case errors.As(err, &foreign):
@@ -83,6 +85,12 @@ func classifyTrust(err error) (int, string) {
 	switch {
 	case errors.As(err, &v):
 		switch {
+		case errors.Is(v.Kind, verify.ErrTrustRoot) && v.Hint == "":
+			return exitUntrusted, "--trust wants a file NAME.pub of fwc keygen, or a directory of them"
+		case errors.Is(v.Kind, verify.ErrPolicy) && v.Hint == "":
+			return exitUntrusted, "correct the policy file; its keys are in the README"
+		case errors.Is(v.Kind, verify.ErrState) && v.Hint == "":
+			return exitBusy, "run it again; if it stays so, look at the owner and mode of the state directory"
 		case v.Hint != "":
 			hint := v.Hint
 			if errors.Is(v.Kind, verify.ErrConstraint) {
@@ -98,11 +106,13 @@ func classifyTrust(err error) (int, string) {
 	case errors.As(err, &a):
 		switch a.Kind {
 		case artifact.ErrKey:
-			return exitFailure, "fwc keygen -o NAME makes a key pair"
+			return exitFailure, "is the passphrase right, and is it the file NAME.key that fwc keygen wrote?"
 		case artifact.ErrUnsigned:
 			return exitUntrusted, "sign it with fwc sign --key KEY, or take it on purpose with --insecure-unsigned"
 		case artifact.ErrUntrusted:
 			return exitUntrusted, "fwc show names its signers; keys that this host trusts belong into " + verify.DefaultTrust + " (or --trust)"
+		case artifact.ErrSignature, artifact.ErrTrust:
+			return exitUntrusted, "fwc show names its signers; the policy's threshold says how many keys must sign (fwc sign adds one)"
 		case artifact.ErrVersion:
 			return exitUntrusted, "this fwc is older than the artifact: upgrade it"
 		}
@@ -122,7 +132,7 @@ func classifySystem(err error) (int, string) {
 	case errors.Is(err, netns.ErrNotPermitted):
 		return exitFailure, "run it as root"
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return exitFailure, "make room on that file system; what was there before is unchanged"
+		return exitFailure, "make room on that file system"
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EPERM):
 		return exitFailure, "this needs other permissions: run it as root, or look at the file's owner and mode"
 	case errors.Is(err, fs.ErrNotExist):

@@ -30,11 +30,18 @@ func looksLikeArtifact(data []byte) bool {
 	return len(data) >= 262 && bytes.Equal(data[257:262], []byte("ustar"))
 }
 
+// errNoArtifact says of a file what a complaint about its first bytes would
+// not: that it is something else altogether.
+var errNoArtifact = &artifact.Error{Kind: artifact.ErrContainer, Msg: "it is another kind of file"}
+
 // inspect reads an artifact without asking who signed it.
 func inspect(path string) (*artifact.Artifact, error) {
 	data, err := readFile(path)
 	if err != nil {
 		return nil, err
+	}
+	if !looksLikeArtifact(data) {
+		return nil, fmt.Errorf("%s: %w", path, errNoArtifact)
 	}
 	a, _, err := artifact.Inspect(data)
 	if err != nil {

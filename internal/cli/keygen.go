@@ -28,7 +28,7 @@ func keygenCommand(s Streams) *cli.Command {
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "o", Usage: "write `NAME`.key and NAME.pub", Required: true},
 			&cli.StringFlag{Name: "ssh", Usage: "make no key, write NAME.pub of the public key in `FILE`, as ssh-keygen writes it"},
-			&cli.StringFlag{Name: "algorithm", Value: string(artifact.Ed25519), Usage: "ed25519 or ecdsa-p256"},
+			&cli.StringFlag{Name: "algorithm", Value: string(artifact.Ed25519), Usage: "`ALGORITHM`: ed25519, ecdsa-p256"},
 		},
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {
@@ -72,7 +72,7 @@ func keygen(s Streams, name string, alg artifact.Algorithm) error {
 		_ = os.Remove(private) // one without the other is of no use
 		return err
 	}
-	fmt.Fprintf(s.Err, "wrote %s (keep it secret) and %s (for /etc/fwc/trusted.d on hosts)\n", private, public)
+	fmt.Fprintf(s.Err, "wrote %s (keep it secret) and %s (for /etc/fwc/trusted.d on hosts), key %s\n", private, public, key.Public().Hint())
 	return nil
 }
 
@@ -116,6 +116,9 @@ func newPassphrase(s Streams) ([]byte, error) {
 		return nil, err
 	}
 	if _, ok := os.LookupEnv(passphraseEnv); ok {
+		if len(first) == 0 {
+			return nil, hintf(errors.New(passphraseEnv+" is set and empty: that is no protection"), "give it the passphrase; is the secret of the pipeline there?")
+		}
 		return first, nil
 	}
 	second, err := passphrase(s, "again: ")

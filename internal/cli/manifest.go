@@ -3,7 +3,6 @@
 package cli
 
 import (
-	"fmt"
 	"os"
 	"strconv"
 	"strings"
@@ -81,5 +80,5 @@ func contents(snap *ruleset.Snapshot) string {
 			rules += len(ch.Rules)
 		}
 	}
-	return fmt.Sprintf("%d tables, %d rules, %d sets, %d sysctls", len(snap.Tables), rules, len(snap.Sets), len(snap.Sysctls))
+	return strings.Join([]string{count(len(snap.Tables), "table"), count(rules, "rule"), count(len(snap.Sets), "set"), count(len(snap.Sysctls), "sysctl")}, ", ")
 }

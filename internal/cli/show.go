@@ -28,12 +28,13 @@ type shown struct {
 	Labels     map[string]string   `json:"labels"`
 	Against    string              `json:"against,omitempty"`
 	Toolchains []ruleset.Toolchain `json:"toolchains"`
+	Accept     []artifact.Accept   `json:"accept"` // of each toolchain
 	Signers    []string            `json:"signers"`
 	Script     artifact.Script     `json:"script"`
 	Modules    []string            `json:"modules"`
 	Tables     []shownTable        `json:"tables"`
 	Sets       []shownSet          `json:"sets"`
-	Sysctls    []ruleset.Sysctl    `json:"sysctls"`
+	Sysctls    []artifact.Sysctl   `json:"sysctls"`
 	Members    []shownMember       `json:"members"`
 }
 
@@ -98,7 +99,7 @@ func show(a *artifact.Artifact) (*shown, error) {
 	v := &shown{
 		Schema: "fwc.show/v1", Digest: a.Digest, Epoch: m.Epoch, Serial: m.Serial, Created: m.Created,
 		Labels: m.Labels, Against: m.Against, Script: m.Script, Modules: m.Modules,
-		Signers: []string{}, Tables: []shownTable{}, Sets: []shownSet{}, Sysctls: []ruleset.Sysctl{},
+		Signers: []string{}, Tables: []shownTable{}, Sets: []shownSet{}, Sysctls: []artifact.Sysctl{},
 	}
 	if !m.NotAfter.IsZero() {
 		v.NotAfter = &m.NotAfter
@@ -111,6 +112,7 @@ func show(a *artifact.Artifact) (*shown, error) {
 	}
 	for i, b := range m.Builds {
 		v.Toolchains = append(v.Toolchains, b.Toolchain)
+		v.Accept = append(v.Accept, b.Accept)
 		if i > 0 {
 			continue // the builds of one file come from one script: count the first
 		}
@@ -134,7 +136,9 @@ func (v *shown) count(snap *ruleset.Snapshot) {
 	for _, set := range snap.Sets {
 		v.Sets = append(v.Sets, shownSet{set.Name, set.Type, len(set.Members)})
 	}
-	v.Sysctls = append(v.Sysctls, snap.Sysctls...)
+	for _, ctl := range snap.Sysctls {
+		v.Sysctls = append(v.Sysctls, artifact.Sysctl(ctl))
+	}
 }
 
 // snapshotOf parses the dumps of an artifact's build.
@@ -161,8 +165,14 @@ func (v *shown) text(out io.Writer) error {
 	for _, k := range slices.Sorted(maps.Keys(v.Labels)) {
 		row("label", "%s=%s", k, v.Labels[k])
 	}
-	for _, tc := range v.Toolchains {
+	for i, tc := range v.Toolchains {
 		row("toolchain", "%s", describe(tc))
+		if also := v.Accept[i]; also.Kernel != "" {
+			row("also kernel", "%s", also.Kernel)
+		}
+		if also := v.Accept[i]; also.IPTables != "" {
+			row("also iptables", "%s", also.IPTables)
+		}
 	}
 	if len(v.Signers) == 0 {
 		row("signer", "none: this artifact is unsigned")

@@ -41,6 +41,9 @@ func check(c *command.Context, path string) (*verify.Checked, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !looksLikeArtifact(data) {
+		return nil, fmt.Errorf("%s: %w", path, errNoArtifact)
+	}
 	policy, err := policyOf(c)
 	if err != nil {
 		return nil, err

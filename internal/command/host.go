@@ -7,7 +7,6 @@ import (
 	"os"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -157,12 +156,7 @@ func (c *Context) Duration(name string) time.Duration {
 func (c *Context) StringSlice(name string) []string {
 	var out []string
 	given, _ := c.lookup(name)
-	for _, v := range given {
-		for s := range strings.SplitSeq(v, ",") {
-			out = append(out, strings.TrimSpace(s))
-		}
-	}
-	return out
+	return append(out, given...)
 }
 
 // lookup returns the values of a flag on the command line, else in the first
