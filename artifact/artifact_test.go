@@ -87,7 +87,7 @@ func TestAddSignature(t *testing.T) {
 	if got.Digest != first.Digest {
 		t.Error("a signature changed the identity")
 	}
-	if _, err := AddSignature(two, a); !errors.Is(err, ErrBundle) {
+	if _, err := AddSignature(two, a); !errors.Is(err, ErrSigned) {
 		t.Errorf("a second signature by the same key: %v", err)
 	}
 }

@@ -2,6 +2,8 @@ package artifact
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -50,13 +52,22 @@ func Encode(m *Manifest, members []Member, signers ...Signer) ([]byte, error) {
 	return encodeFile(bundles, members)
 }
 
+// ErrSigned says that a key has signed an artifact already.
+var ErrSigned = errors.New("it is signed by this key already")
+
 // AddSignature returns data with one signature more, over the same payload. An
 // unsigned artifact becomes a signed one. A key that has signed already is an
-// error.
+// ErrSigned.
 func AddSignature(data []byte, signer Signer) ([]byte, error) {
 	a, _, err := Inspect(data)
 	if err != nil {
 		return nil, err
+	}
+	hint := signer.Public().Hint()
+	for _, u := range a.Unverified() {
+		if u.Hint == hint {
+			return nil, fmt.Errorf("%w: %s", ErrSigned, hint)
+		}
 	}
 	b, err := sign(a.payload, signer)
 	if err != nil {

@@ -31,8 +31,11 @@ func NewPublicKey(key crypto.PublicKey) (PublicKey, error) {
 			return PublicKey{}, err
 		}
 	case *ecdsa.PublicKey:
+		if k.Curve == nil {
+			return PublicKey{}, errorf(ErrKey, "ECDSA on no curve")
+		}
 		if k.Curve != elliptic.P256() {
-			return PublicKey{}, errorf(ErrKey, "ECDSA on another curve; Ed25519 and ECDSA P-256 can")
+			return PublicKey{}, errorf(ErrKey, "ECDSA on %s; Ed25519 and ECDSA P-256 can", k.Params().Name)
 		}
 		if _, err := k.ECDH(); err != nil {
 			return PublicKey{}, errorf(ErrKey, "%v", err)

@@ -185,7 +185,7 @@ func (a *Accepted) Record() error {
 // was checked against.
 func (c *Checked) unchanged() error {
 	if OpenState(c.state.dir).text != c.state.text {
-		return errorf(ErrState, "what %s says changed meanwhile", c.state.dir).hint("run it again")
+		return errorf(ErrState, "what %s says changed meanwhile", c.state.dir)
 	}
 	return nil
 }

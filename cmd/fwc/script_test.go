@@ -7,8 +7,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -58,6 +60,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup:               setup,
+		Condition:           condition,
 		Cmds:                commands,
 	})
 }
@@ -67,6 +70,14 @@ func setup(env *testscript.Env) error {
 	env.Setenv("SOURCE_DATE_EPOCH", "1750000000")
 	env.Setenv("PATH", env.Getenv("PATH")+":/usr/sbin:/sbin")
 	return nil
+}
+
+// condition knows [root].
+func condition(name string) (bool, error) {
+	if name == "root" {
+		return os.Geteuid() == 0, nil
+	}
+	return false, fmt.Errorf("unknown condition %q", name)
 }
 
 var commands = map[string]func(*testscript.TestScript, bool, []string){
@@ -92,11 +103,12 @@ func code(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// retool writes an artifact as another toolchain would have made it, signed by
-// KEY: retool OLD NEW KEY kernel=6.1.0-28-amd64 iptables=1.8.7 …
+// retool writes an artifact as another toolchain would have made it, or at
+// another time, signed by KEY:
+// retool OLD NEW KEY kernel=6.1.0-28-amd64 serial=7 not-after=2026-01-31T00:00:00Z …
 func retool(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 4 {
-		ts.Fatalf("usage: retool OLD NEW KEY FIELD=VALUE…")
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: retool OLD NEW KEY [FIELD=VALUE…]")
 	}
 	a, _, err := artifact.Inspect([]byte(ts.ReadFile(args[0])))
 	ts.Check(err)
@@ -116,9 +128,21 @@ func retool(ts *testscript.TestScript, neg bool, args []string) {
 			tc.Backend = ruleset.Backend(value)
 		case "accept-kernel":
 			m.Builds[0].Accept.Kernel = value
+		case "serial":
+			m.Serial, err = strconv.ParseUint(value, 10, 64)
+		case "epoch":
+			m.Epoch, err = strconv.ParseUint(value, 10, 64)
+		case "created":
+			m.Created, err = time.Parse(time.RFC3339, value)
+		case "not-after":
+			m.NotAfter, err = time.Parse(time.RFC3339, value)
+		case "label":
+			k, v, _ := strings.Cut(value, ":")
+			m.Labels = map[string]string{k: v}
 		default:
 			ts.Fatalf("no field %q", field)
 		}
+		ts.Check(err)
 	}
 	data, err := artifact.Encode(&m, a.Members(), key)
 	ts.Check(err)
