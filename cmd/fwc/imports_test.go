@@ -17,7 +17,7 @@ const module = "github.com/fwc-dev/fwc/"
 // own packages. A name with a trailing slash allows everything below it.
 var allowed = map[string][]string{
 	"cmd/fwc":             {"internal/cli", "internal/netns"},
-	"internal/cli":        {"artifact", "verify", "compiler", "apply", "lab", "ci", "ruleset", "ruleset/", "internal/"},
+	"internal/cli":        {"artifact", "artifact/sshagent", "verify", "compiler", "apply", "lab", "ci", "ruleset", "ruleset/", "internal/"},
 	"ruleset":             {},
 	"ruleset/xtables":     {"ruleset"},
 	"ruleset/ipset":       {"ruleset"},
