@@ -141,7 +141,7 @@ func converse(ctx context.Context, src *source, opt Options, stdout, stderr io.W
 	dirs := src.projectDirs(opt.Dir)
 	c := config{
 		Path: src.path, Abs: src.abs, Interp: src.interp, Args: opt.Args, Env: environment(opt.Env),
-		Cwd: []string{opt.Dir, filepath.Dir(src.abs)}, Timeout: opt.Timeout, Ifaces: opt.Ifaces, Limits: opt.limits, NoOverlay: opt.noOverlay,
+		Cwd: []string{opt.Dir, filepath.Dir(src.abs)}, Timeout: opt.Timeout, Ifaces: opt.Ifaces, Limits: opt.limits, NoOverlay: opt.noOverlay, Privileged: opt.Privileged,
 	}
 	if c.Interp == nil {
 		c.Interp = []string{"/bin/sh"}

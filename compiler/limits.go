@@ -2,6 +2,9 @@ package compiler
 
 import (
 	"fmt"
+	"math"
+	"os"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -60,4 +63,19 @@ func (l limits) set() error {
 		}
 	}
 	return nil
+}
+
+// closeOnExec keeps a descriptor and all above it from programs that this
+// process starts.
+func closeOnExec(first int) {
+	if unix.CloseRange(uint(first), math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC) == nil {
+		return
+	}
+	// Before Linux 5.11: one by one.
+	entries, _ := os.ReadDir("/proc/self/fd")
+	for _, e := range entries {
+		if fd, err := strconv.Atoi(e.Name()); err == nil && fd >= first {
+			unix.CloseOnExec(fd)
+		}
+	}
 }

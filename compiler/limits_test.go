@@ -37,6 +37,11 @@ func TestMisbehaviour(t *testing.T) {
 			err: "fw.sh: the script was ended by a signal: killed: it held more than 200 MB of memory, or 1000 processes",
 		},
 		{
+			name: "memory that is shared", script: "python3 -c 'import mmap, time; m = mmap.mmap(-1, 210 << 20); m.write(b\"x\" * (210 << 20)); time.sleep(100)'\n",
+			timeout: 30 * time.Second, kind: "script",
+			err: "fw.sh: the script was ended by a signal: killed: it held more than 200 MB of memory, or 1000 processes",
+		},
+		{
 			name: "disk", script: "dd if=/dev/zero of=/tmp/x bs=1M count=300 2>/dev/null && echo one\n" +
 				"for i in 1 2 3; do dd if=/dev/zero of=/tmp/$i bs=1M count=200 2>/dev/null || echo full; done\nexit 0\n",
 			timeout: 30 * time.Second,

@@ -36,17 +36,18 @@ func init() {
 }
 
 type job struct {
-	Script    string
-	Args      []string
-	Dir       string
-	Timeout   time.Duration
-	Env       []string
-	KeepGoing bool
-	Ifaces    []Iface
-	MaxOutput int64
-	Memory    uint64
-	NoOverlay bool
-	Refuse    bool // let no user namespace be made
+	Script     string
+	Args       []string
+	Dir        string
+	Timeout    time.Duration
+	Env        []string
+	KeepGoing  bool
+	Ifaces     []Iface
+	MaxOutput  int64
+	Memory     uint64
+	NoOverlay  bool
+	Privileged bool
+	Refuse     bool // let no user namespace be made
 }
 
 // outcome is what a test compares of a Result and an error.
@@ -76,7 +77,7 @@ func (j job) run() outcome {
 		limits.Memory = j.Memory
 	}
 	res, err := Build(context.Background(), Options{limits: limits, noOverlay: j.NoOverlay, Script: j.Script, Args: j.Args, Dir: j.Dir, Timeout: j.Timeout,
-		Env: j.Env, Ifaces: j.Ifaces, KeepGoing: j.KeepGoing, MaxOutput: j.MaxOutput, Stdout: &stdout, Stderr: &stderr})
+		Env: j.Env, Ifaces: j.Ifaces, KeepGoing: j.KeepGoing, Privileged: j.Privileged, MaxOutput: j.MaxOutput, Stdout: &stdout, Stderr: &stderr})
 	o.Stdout, o.Stderr = stdout.String(), stderr.String()
 	if err != nil {
 		o.Err, o.Kind = err.Error(), kindOf(err)
@@ -174,7 +175,13 @@ func runAs(t *testing.T, cred *syscall.Credential, j job) outcome {
 	if j.Timeout == 0 {
 		j.Timeout = time.Minute
 	}
-	text, err := command(cred, j).Output()
+	return outcomeOf(t, command(cred, j))
+}
+
+// outcomeOf runs a build's process.
+func outcomeOf(t *testing.T, cmd *exec.Cmd) outcome {
+	t.Helper()
+	text, err := cmd.Output()
 	if err != nil {
 		t.Fatalf("the build's process: %v", err)
 	}

@@ -34,24 +34,27 @@ func watchMemory(l limits, stop <-chan struct{}) bool {
 	}
 }
 
-// residentMemory sums what the processes but this one hold alone: the second
-// field of proc_pid_statm(5) without the third, in pages. It counts them too.
+// residentMemory sums what the processes but this one hold that is no file's:
+// RssAnon and RssShmem of proc_pid_status(5), in kB. Shared memory counts for
+// each that shares it. It counts the processes too.
 func residentMemory() (bytes, processes uint64) {
-	paths, _ := filepath.Glob("/proc/[0-9]*/statm")
-	var pages uint64
+	paths, _ := filepath.Glob("/proc/[0-9]*/status")
+	var kilobytes uint64
 	for _, path := range paths {
-		if path == "/proc/1/statm" {
+		if path == "/proc/1/status" {
 			continue
 		}
 		text, err := os.ReadFile(path)
 		if err != nil {
 			continue
 		}
-		if f := strings.Fields(string(text)); len(f) > 2 {
-			resident, _ := strconv.ParseUint(f[1], 10, 64)
-			shared, _ := strconv.ParseUint(f[2], 10, 64)
-			pages += resident - min(shared, resident)
+		for _, field := range []string{"\nRssAnon:", "\nRssShmem:", "\nVmSwap:"} {
+			_, rest, _ := strings.Cut(string(text), field)
+			if f := strings.Fields(rest); len(f) > 0 {
+				n, _ := strconv.ParseUint(f[0], 10, 64)
+				kilobytes += n
+			}
 		}
 	}
-	return pages * uint64(os.Getpagesize()), uint64(len(paths))
+	return kilobytes << 10, uint64(len(paths))
 }

@@ -36,6 +36,8 @@ type config struct {
 	Timeout time.Duration
 	Ifaces  []Iface
 	Limits  limits
+	// Privileged says that there is no user namespace.
+	Privileged bool
 	// NoOverlay is for tests: see roots.
 	NoOverlay bool
 }

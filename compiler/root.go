@@ -28,7 +28,9 @@ type roots struct {
 	limit limits
 	// noOverlay does without overlays, as on a kernel that has none.
 	noOverlay bool
-	overlays  int
+	// privileged is without a user namespace.
+	privileged bool
+	overlays   int
 }
 
 // systemTops are the directories at the top that programs need.

@@ -106,8 +106,7 @@ var kept = []uintptr{
 // string on file descriptor 4, which closes itself when the script starts.
 func runScript() int {
 	runtime.LockOSThread()
-	unix.CloseOnExec(3)
-	unix.CloseOnExec(4)
+	closeOnExec(3)
 	fail := os.NewFile(4, "failure")
 	err := becomeScript(os.NewFile(3, "config"))
 	_ = json.NewEncoder(fail).Encode(err.Error())
@@ -138,6 +137,8 @@ func becomeScript(in *os.File) error {
 	if _, err := unix.Setsid(); err != nil && !errors.Is(err, unix.EPERM) {
 		return err
 	}
+	// If the build server runs out of memory, this is what it should end.
+	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("1000"), 0)
 	if err := dropCapabilities(); err != nil {
 		return err
 	}
@@ -147,8 +148,6 @@ func becomeScript(in *os.File) error {
 	if err := filterSyscalls(); err != nil {
 		return err
 	}
-	// If the build server runs out of memory, this is what it should end.
-	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("1000"), 0)
 	// Last: the Go runtime is itself beyond the limit of memory.
 	path, argv, env := c.Path, c.Argv, c.Env
 	if err := c.Limits.set(); err != nil {
@@ -156,9 +155,6 @@ func becomeScript(in *os.File) error {
 	}
 	return fmt.Errorf("%s: %w", path, syscall.Exec(path, argv, env))
 }
-
-// filterSyscalls is where the calling thread's seccomp filter is installed.
-func filterSyscalls() error { return nil }
 
 // dropCapabilities takes all but the kept capabilities from the calling
 // thread's bounding set. The exec that follows takes them from the other sets:

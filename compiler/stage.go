@@ -37,9 +37,8 @@ var programDirs = []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/u
 // runInit is the whole life of staging: build the roots, run the script, end
 // what is left of it, capture, check, report.
 func runInit() int {
-	for fd := fdControl; fd <= fdStderr; fd++ {
-		unix.CloseOnExec(fd)
-	}
+	// And whatever fwc was itself given open by its caller.
+	closeOnExec(fdControl)
 	// A pid 1 gets only the signals that it handles; the Go runtime handles
 	// all, and the script could end it.
 	signal.Notify(make(chan os.Signal, 1))
@@ -118,7 +117,7 @@ func (s *stage) prepare(ctx context.Context, control io.Reader) error {
 		return err
 	}
 	unix.Umask(0)
-	s.roots.limit, s.roots.noOverlay = s.Limits, s.NoOverlay
+	s.roots.limit, s.roots.noOverlay, s.roots.privileged = s.Limits, s.NoOverlay, s.Privileged
 	if err := s.roots.prepare(); err != nil {
 		return err
 	}

@@ -108,7 +108,7 @@ func (r *roots) overlay(from, to string) error {
 	if r.noOverlay || strings.ContainsAny(from, `,:\`) {
 		return r.farm(from, to)
 	}
-	skeleton(from, upper, r.depth(from))
+	r.skeleton(from, upper, r.depth(from))
 	opts := fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s", from, upper, work)
 	if err := unix.Mount("overlay", to, "overlay", unix.MS_NOSUID|unix.MS_NODEV, opts); err != nil {
 		return r.farm(from, to)
@@ -127,7 +127,7 @@ func (r *roots) farm(from, to string) error {
 	if err := bindReadOnly(from, r.path(host)); err != nil {
 		return err
 	}
-	skeleton(from, to, r.depth(from))
+	r.skeleton(from, to, r.depth(from))
 	return r.plant(from, to)
 }
 
@@ -196,7 +196,7 @@ func (r *roots) depth(dir string) int {
 
 // skeleton makes the directories of from below to, and below /etc copies the
 // files. What cannot be read is left to the overlay.
-func skeleton(from, to string, depth int) {
+func (r *roots) skeleton(from, to string, depth int) {
 	if depth == 0 {
 		return
 	}
@@ -216,8 +216,12 @@ func skeleton(from, to string, depth int) {
 			// A directory that is closed to this user stays as it is.
 			if unix.Access(src, unix.R_OK|unix.X_OK) == nil && os.Mkdir(dst, fi.Mode().Perm()|0o700) == nil {
 				_ = os.Chmod(dst, fi.Mode().Perm()|0o700|fi.Mode()&fs.ModeSticky)
-				skeleton(src, dst, depth-1)
+				r.skeleton(src, dst, depth-1)
 			}
+		case copies && fi.Mode().IsRegular() && r.privileged && fi.Mode()&0o004 == 0:
+			// Without a user namespace the script may read what root may:
+			// password hashes and keys are not among what it needs.
+			_ = os.WriteFile(dst, nil, fi.Mode().Perm())
 		case copies && fi.Mode().IsRegular() && fi.Size() <= maxCopy:
 			if text, err := os.ReadFile(src); err == nil {
 				_ = os.WriteFile(dst, text, fi.Mode().Perm())
