@@ -2,9 +2,13 @@ package netfilter_test
 
 import (
 	"context"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/fwc-dev/fwc/internal/netfilter"
 	"github.com/fwc-dev/fwc/internal/netns"
@@ -59,4 +63,26 @@ func TestProbe(t *testing.T) {
 			t.Errorf("no %s in %+v", name, got)
 		}
 	}
+}
+
+// Asking the legacy arptables for its version makes its table.
+func TestProbeMakesNothing(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Symlink("/usr/sbin/arptables-legacy", filepath.Join(dir, "arptables")); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	inside(t, func() {
+		got, err := netfilter.Probe(context.Background())
+		if err != nil || got.ARPTables == "" {
+			t.Errorf("arptables %q, %v", got.ARPTables, err)
+		}
+		dumps, err := netfilter.CaptureRaw(context.Background(), netfilter.Scope{})
+		if err != nil {
+			t.Error(err)
+		}
+		if diff := cmp.Diff(map[string]string{}, text(dumps)); diff != "" {
+			t.Errorf("after Probe (-want +got):\n%s", diff)
+		}
+	})
 }

@@ -3,11 +3,15 @@ package netfilter
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"path/filepath"
 	"regexp"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/fwc-dev/fwc/internal/netns"
 	"github.com/fwc-dev/fwc/ruleset"
 )
 
@@ -42,11 +46,34 @@ func Probe(ctx context.Context) (ruleset.Toolchain, error) {
 		if isNoTool(err) {
 			continue
 		}
-		if *p.to, _, err = version(ctx, path, p.flag); err != nil {
+		ask := func() (err error) {
+			*p.to, _, err = version(ctx, path, p.flag)
+			return err
+		}
+		err = netns.ErrNotPermitted
+		if makesByAsking(path) {
+			err = netns.Do(ask)
+		}
+		if errors.Is(err, netns.ErrNotPermitted) {
+			err = ask()
+		}
+		if err != nil {
 			return ruleset.Toolchain{}, err
 		}
 	}
 	return t, nil
+}
+
+// makesByAsking says whether a program is one of those that make their table
+// even to print their version, and are asked in a namespace of their own: the
+// legacy arptables and ebtables.
+func makesByAsking(path string) bool {
+	file, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		file = path
+	}
+	tool := filepath.Base(path)
+	return (tool == "arptables" || tool == "ebtables") && !strings.Contains(filepath.Base(file), "nft")
 }
 
 // The first line of "iptables -V" is "iptables v1.8.9 (nf_tables)"; before

@@ -23,12 +23,26 @@ var inetChains = map[string][]string{
 	"security": {"INPUT", "FORWARD", "OUTPUT"},
 }
 
+// arpLegacyChains are those of the legacy arptables: its kernel table has the
+// hook of forwarded packets too (net/ipv4/netfilter/arptable_filter.c), in the
+// program's listing the last. The program of nf_tables has none for it.
+var arpLegacyChains = []string{"INPUT", "OUTPUT", "FORWARD"}
+
+// baseChains returns a table's base chains in the order of the save.
+func baseChains(kind ruleset.Kind, backend ruleset.Backend, table string) []string {
+	if kind == ruleset.ARPTables && backend == ruleset.Legacy && table == "filter" {
+		return arpLegacyChains
+	}
+	return builtinChains[kind][table]
+}
+
 // tableOrder is the order of the tables in a canonical dump.
 var tableOrder = []string{"raw", "mangle", "nat", "filter", "security", "broute"}
 
 // BuiltinChains returns the names of a table's base chains in the order of
 // the save, and nil for a table that the kind does not have. Every other
-// chain is a user's, also one of ebtables with a policy.
+// chain is a user's, also one of ebtables with a policy; but for FORWARD of
+// the legacy arptables.
 func BuiltinChains(kind ruleset.Kind, table string) []string {
 	return builtinChains[kind][table]
 }

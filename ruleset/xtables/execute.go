@@ -285,7 +285,7 @@ func (r *restorer) finish() []ruleset.Table {
 }
 
 func (r *restorer) table(t *table) ruleset.Table {
-	builtin := builtinChains[r.kind][t.name]
+	builtin := baseChains(r.kind, r.backend, t.name)
 	var names []string
 	for name, c := range t.chains {
 		if !c.builtin {

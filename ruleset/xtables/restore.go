@@ -81,7 +81,7 @@ func (r *restorer) begin(rest string) error {
 		return fmt.Errorf("table name %q invalid", abridge(rest))
 	}
 	t := &table{name: fields[0], chains: make(map[string]*chain)}
-	for _, name := range builtinChains[r.kind][t.name] {
+	for _, name := range baseChains(r.kind, r.backend, t.name) {
 		t.chains[name] = &chain{name: name, policy: "ACCEPT", builtin: true}
 	}
 	if i := slices.IndexFunc(r.tables, func(old *table) bool { return old.name == t.name }); i >= 0 {

@@ -78,3 +78,26 @@ func TestBuiltinChains(t *testing.T) {
 		t.Errorf("arptables has no nat, got %q", got)
 	}
 }
+
+// The two arptables differ in their base chains.
+func TestArptablesChains(t *testing.T) {
+	for _, test := range []struct {
+		backend    ruleset.Backend
+		text, want string
+	}{
+		{ruleset.Legacy, "*filter\n:FORWARD DROP\n:OUTPUT DROP\n:own -\n-A FORWARD -j own\n", "*filter\n:INPUT ACCEPT\n:OUTPUT DROP\n:FORWARD DROP\n:own -\n-A FORWARD -j own\n"},
+		{ruleset.NFT, "*filter\n:OUTPUT DROP\n", "*filter\n:INPUT ACCEPT\n:OUTPUT DROP\n"},
+	} {
+		tables, err := xtables.Parse(ruleset.ARPTables, test.backend, "f", []byte(test.text))
+		if err != nil {
+			t.Errorf("%s: %v", test.backend, err)
+			continue
+		}
+		if diff := cmp.Diff(test.want, string(xtables.Format(tables))); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", test.backend, diff)
+		}
+	}
+	if _, err := xtables.Parse(ruleset.ARPTables, ruleset.NFT, "f", []byte("*filter\n:FORWARD DROP\n")); err == nil {
+		t.Error("the arptables of nf_tables has no FORWARD")
+	}
+}
