@@ -11,7 +11,7 @@ SUDO  := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E env "PATH=$$PATH")
 HOST     ?= dist/fwc-host
 FUZZTIME ?= 60s
 
-.PHONY: all build host deps demo test test-interop test-corpus fuzz bench clean
+.PHONY: all build host deps generators demo test test-interop test-corpus fuzz bench clean
 all: build
 
 build: bin/fwc
@@ -30,10 +30,15 @@ host:
 deps:
 	@packaging/deps.sh
 
+# Programs that make firewalls, unpacked for the tests to run; installed, some
+# of them would filter this machine.
+generators:
+	@packaging/deps.sh generators bin/generators
+
 demo: deps build
 	@testdata/demo/demo.sh bin/fwc
 
-test: deps build
+test: deps generators build
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'gofmt these files'; exit 1; }
 	go vet ./...
 	go vet -tags host ./internal/cli ./internal/command

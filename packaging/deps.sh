@@ -1,6 +1,10 @@
 #!/bin/sh
 # Installs what fwc's tests and demo run on Debian and Ubuntu, and only that
 # which is missing.
+#
+#   deps.sh                 the firewall tools
+#   deps.sh generators DIR  those, and unpacks programs that make firewalls
+#                           below DIR, for the tests to overlay on /usr and /etc
 set -eu
 
 command -v go >/dev/null || {
@@ -24,7 +28,7 @@ need jq jq
 need openssl openssl
 need ssh-agent openssh-client
 need shellcheck shellcheck
-[ -n "$missing" ] || exit 0
+[ -n "$missing" ] || [ "${1-}" = generators ] || exit 0
 
 command -v apt-get >/dev/null || {
 	echo "please install:$missing" >&2
@@ -33,7 +37,34 @@ command -v apt-get >/dev/null || {
 sudo=
 [ "$(id -u)" = 0 ] || sudo=sudo
 export DEBIAN_FRONTEND=noninteractive
-echo "installing:$missing" >&2
+update() { $sudo apt-get update -qq; }
 # shellcheck disable=SC2086 # one word a package
 install() { $sudo apt-get install -y -qq --no-install-recommends $missing >/dev/null; }
-install 2>/dev/null || { $sudo apt-get update -qq && install; }
+if [ -n "$missing" ]; then
+	echo "installing:$missing" >&2
+	install 2>/dev/null || { update && install; }
+fi
+[ "${1-}" = generators ] || exit 0
+
+# They are unpacked, not installed: installed, ferm and
+# arno-iptables-firewall would filter this machine from its next boot on. What
+# they depend on is here already, or in the list: iprange for firehol, gawk
+# and libsigsegv2 for arno-iptables-firewall. Scripts for busybox need it. 3 MB
+# to download.
+dir=$2
+set -- firehol firehol-common iprange shorewall shorewall-core ferm ufw \
+	arno-iptables-firewall gawk libsigsegv2 uruk busybox
+[ "$(cat "$dir/packages" 2>/dev/null)" != "$*" ] || exit 0
+rm -rf "$dir"
+mkdir -p "$dir/deb" "$dir/root/etc" "$dir/root/usr/bin" "$dir/root/usr/sbin" "$dir/root/usr/lib"
+for d in bin sbin lib; do
+	ln -s "usr/$d" "$dir/root/$d"
+done
+echo "unpacking into $dir: $*" >&2
+download() { (cd "$dir/deb" && apt-get download -qq "$@"); }
+download "$@" 2>/dev/null || { update && download "$@"; }
+for deb in "$dir"/deb/*.deb; do
+	dpkg-deb --fsys-tarfile "$deb" | tar -x --keep-directory-symlink --no-same-owner -C "$dir/root"
+done
+rm -rf "$dir/deb" "$dir/root/usr/share/doc" "$dir/root/usr/share/man"
+echo "$*" >"$dir/packages"
