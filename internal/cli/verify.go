@@ -64,6 +64,9 @@ func runVerify(c *command.Context, s Streams, path string) error {
 		if checked, err = check(c, path); err != nil {
 			return err
 		}
+		if err := checkLabels(c, checked); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
 	}
 	a := checked.Artifact()
 	v := verified{Schema: "fwc.verify/v1", Digest: a.Digest, Serial: a.Manifest.Serial, Signers: append([]string{}, checked.Signers()...), Host: host}
@@ -83,4 +86,17 @@ func runVerify(c *command.Context, s Streams, path string) error {
 		fmt.Fprintf(s.Out, "%s: this host matches %s and loads it\n", path, how)
 	}
 	return nil
+}
+
+// checkLabels holds an artifact to the policy's labels, if it speaks of any:
+// without a policy this may be no host at all, but a pipeline.
+func checkLabels(c *command.Context, checked *verify.Checked) error {
+	policy, err := policyOf(c)
+	if err != nil {
+		return err
+	}
+	if len(policy.Labels)+len(policy.RequireLabels) == 0 {
+		return nil
+	}
+	return checked.Labels()
 }
