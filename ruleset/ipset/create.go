@@ -11,7 +11,7 @@ import (
 
 // newSet reads the words behind "create NAME": the type and its options.
 func newSet(name, typeName string, args []string) (*set, error) {
-	if err := checkName(name); err != nil {
+	if err := CheckName(name); err != nil {
 		return nil, err
 	}
 	t := typeOf(typeName)

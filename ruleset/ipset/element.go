@@ -136,12 +136,12 @@ func (s *set) atoms(dst []atom, p part, text string) ([]atom, error) {
 		return append(dst, atom{fmt.Sprintf("0x%08x", mark), string(binary.BigEndian.AppendUint32(nil, mark))}), nil
 	case partDevice:
 		name := strings.TrimPrefix(text, "physdev:")
-		if name == "" || len(name) > 15 {
+		if name == "" || len(name) > 15 || strings.IndexByte(name, ' ') >= 0 || checkWord(name) != nil {
 			return nil, fmt.Errorf("%q is no interface name", name)
 		}
 		return append(dst, atom{quote(text), text + "\x00"}), nil
 	case partSet:
-		if err := checkName(text); err != nil {
+		if err := CheckName(text); err != nil {
 			return nil, err
 		}
 		return append(dst, atom{quote(text), text}), nil

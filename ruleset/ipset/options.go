@@ -76,7 +76,7 @@ func (s *set) memberOption(given map[string]string, o, v string) error {
 		switch {
 		case !s.comment:
 			return fmt.Errorf("set %s was made without comment", s.name)
-		case strings.Contains(v, `"`) || len(v) > 255:
+		case checkWord(v) != nil || len(v) > 255:
 			return fmt.Errorf("comment %.20q… cannot be stored", v)
 		}
 		given[o] = `"` + v + `"`

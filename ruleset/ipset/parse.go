@@ -51,7 +51,10 @@ func (st *state) run(room []string, line string, number int) error {
 	if err != nil {
 		return err
 	}
-	args, exist := environment(args)
+	args, exist, err := environment(args)
+	if err != nil {
+		return err
+	}
 	if len(args) == 0 {
 		return errors.New("the line holds no command")
 	}
@@ -109,22 +112,27 @@ func commandOf(word string) string {
 	return ""
 }
 
-// environment takes the options that may stand anywhere out of the words, and
-// returns whether -exist was among them.
-func environment(args []string) ([]string, bool) {
+// environment takes the options that may stand anywhere out of the words, even
+// for a name or a comment, and returns whether -exist was among them. Those
+// that are not for a dump are errors: -file NAME, -output FORMAT and such.
+func environment(args []string) ([]string, bool, error) {
 	exist := false
 	out := args[:0]
 	for _, a := range args {
-		if len(a) >= 2 && a[0] == '-' {
-			switch strings.TrimPrefix(a, "-") {
-			case "!", "exist", "-exist":
-				exist = true
-				continue
-			case "q", "quiet", "-quiet":
-				continue
-			}
+		o := a
+		if strings.HasPrefix(a, "--") {
+			o = a[1:]
+		}
+		switch o {
+		case "-!", "-exist":
+			exist = true
+			continue
+		case "-q", "-quiet":
+			continue
+		case "-f", "-file", "-o", "-output", "-s", "-sorted", "-r", "-resolve", "-n", "-name", "-t", "-terse":
+			return nil, false, fmt.Errorf("%s is no option for a line of a dump", a)
 		}
 		out = append(out, a)
 	}
-	return out, exist
+	return out, exist, nil
 }

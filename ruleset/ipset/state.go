@@ -87,7 +87,7 @@ func (st *state) rename(from, to string) error {
 	if err != nil {
 		return err
 	}
-	if err := checkName(to); err != nil {
+	if err := CheckName(to); err != nil {
 		return err
 	}
 	if st.sets[to] != nil {

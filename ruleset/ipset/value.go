@@ -43,10 +43,29 @@ func number(s string, limit uint64) (uint64, error) {
 	return n, nil
 }
 
-// checkName holds a name to what the kernel stores: 31 bytes.
-func checkName(name string) error {
+// CheckName holds a set's name to what the kernel stores, 31 bytes, and to what
+// ipset restore reads back of ipset save: that has no way to write a quote or
+// white space, and restore takes some words with a dash for options anywhere in
+// a line, "-f" for one with a file's name.
+func CheckName(name string) error {
 	if name == "" || len(name) > 31 {
 		return fmt.Errorf("%q is no set name: it has 1 to 31 bytes", name)
+	}
+	if name[0] == '-' {
+		return fmt.Errorf("%q is no set name: it begins with a dash", name)
+	}
+	if strings.ContainsAny(name, " \t") {
+		return fmt.Errorf("%q is no set name: ipset save prints it as two words", name)
+	}
+	return checkWord(name)
+}
+
+// checkWord refuses what ipset restore cannot read back within quotes.
+func checkWord(s string) error {
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f || c == '"' {
+			return fmt.Errorf("%q holds %q, which no dump can", s, c)
+		}
 	}
 	return nil
 }
