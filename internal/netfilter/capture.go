@@ -7,7 +7,6 @@ import (
 	"fmt"
 
 	"github.com/fwc-dev/fwc/ruleset"
-	"github.com/fwc-dev/fwc/ruleset/nft"
 )
 
 // CaptureRaw returns what Capture reads as the programs print it: with
@@ -44,6 +43,9 @@ func captureOnce(ctx context.Context, nl *conn, scope Scope) ([]ruleset.Dump, er
 	if err != nil {
 		return nil, err
 	}
+	if err := checkNames(tables, sets); err != nil {
+		return nil, err
+	}
 	jobs, err := plan(ctx, tables, len(sets) > 0, scope.Counters)
 	if err != nil {
 		return nil, err
@@ -58,16 +60,20 @@ func captureOnce(ctx context.Context, nl *conn, scope Scope) ([]ruleset.Dump, er
 	}
 	var dumps []ruleset.Dump
 	var listing []byte
+	var documents [][]byte
 	for i := range jobs {
 		d, werr := jobs[i].finish(ctx)
 		if werr != nil && err == nil {
 			err = werr
 		}
-		if jobs[i].listing {
-			listing = d.Text
-			continue
+		switch {
+		case jobs[i].listing:
+			listing = append(listing, d.Text...)
+		case d.Kind == ruleset.NFTables:
+			documents = append(documents, d.Text)
+		default:
+			dumps = join(dumps, d)
 		}
-		dumps = join(dumps, d)
 	}
 	after, gerr := nl.generation()
 	if gerr == nil && after != before {
@@ -76,28 +82,16 @@ func captureOnce(ctx context.Context, nl *conn, scope Scope) ([]ruleset.Dump, er
 	if err != nil {
 		return nil, err
 	}
-	if err := complete(dumps, listing); err != nil {
+	d, err := nativeDump(documents, listing)
+	if err != nil {
 		return nil, err
 	}
-	d, err := readSysctls(scope.Sysctls)
+	dumps = join(dumps, d)
+	d, err = readSysctls(scope.Sysctls)
 	if err != nil {
 		return nil, err
 	}
 	return join(dumps, d), nil
-}
-
-// complete adds to nft's JSON what only its text says.
-func complete(dumps []ruleset.Dump, listing []byte) error {
-	for i := range dumps {
-		if d := &dumps[i]; d.Kind == ruleset.NFTables {
-			text, err := nft.Merge(d.Name(), d.Text, listing)
-			if err != nil {
-				return err
-			}
-			d.Text = text
-		}
-	}
-	return nil
 }
 
 // join appends a dump that has text, to the earlier one of its kind if any.

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/fwc-dev/fwc/ruleset"
+	"github.com/fwc-dev/fwc/ruleset/nft"
 )
 
 // plan returns the runs that print everything the kernel holds.
@@ -20,7 +21,6 @@ func plan(ctx context.Context, tables []table, sets, counters bool) ([]job, erro
 	if counters {
 		with = []string{"-c"}
 	}
-	wantNative := false
 	for _, kind := range ruleset.Kinds[:4] {
 		f := kind.Family()
 		var own []string
@@ -32,7 +32,7 @@ func plan(ctx context.Context, tables []table, sets, counters bool) ([]job, erro
 				return nil, &MixedError{Family: string(f), Table: t.name, What: t.what}
 			case t.owner == xtables:
 				own = append(own, t.name)
-			case builtins[f][t.name] != nil:
+			case nft.OwnedChains(f, t.name) != nil:
 				others = true
 			}
 		}
@@ -52,19 +52,11 @@ func plan(ctx context.Context, tables []table, sets, counters bool) ([]job, erro
 				args: append([]string{"-t", name}, with...)})
 		}
 	}
-	for _, t := range tables {
-		wantNative = wantNative || t.owner == native
+	natives, err := planNative(tables)
+	if err != nil {
+		return nil, err
 	}
-	if wantNative {
-		path, err := lookup("nft")
-		if err != nil {
-			return nil, err
-		}
-		jobs = append(jobs, job{kind: ruleset.NFTables, backend: ruleset.NFT, path: path,
-			args: []string{"-j", "list", "ruleset"}},
-			job{kind: ruleset.NFTables, backend: ruleset.NFT, path: path, listing: true,
-				args: []string{"-s", "list", "ruleset"}})
-	}
+	jobs = append(jobs, natives...)
 	legacy, err := planLegacy(ctx, with)
 	if err != nil {
 		return nil, err

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/fwc-dev/fwc/ruleset"
+	"github.com/fwc-dev/fwc/ruleset/nft"
 )
 
 // entryLayout is where a legacy family's entries have what matters. The
@@ -71,7 +72,7 @@ func legacyObjects(names *setNames) ([]objTable, error) {
 func (l *entryLayout) named(table string, chains []objChain) []objChain {
 	for i := range chains {
 		if c := &chains[i]; c.pol != "" {
-			c.base = builtins[l.kind.Family()][table][c.name].String()
+			c.base = nft.OwnedChains(l.kind.Family(), table)[c.name].String()
 		}
 	}
 	slices.SortFunc(chains, func(a, b objChain) int { return strings.Compare(a.name, b.name) })

@@ -137,7 +137,7 @@ func (c *conn) readChains(d *decoder, at func(ruleset.Family, string) *objTable)
 	var all []place
 	for _, m := range chains {
 		f := families[m.Data[0]]
-		table, ch, anonymous := decodeChain(m.Data[4:])
+		table, ch, anonymous := decodeChain(families[m.Data[0]], m.Data[4:])
 		if anonymous {
 			d.hidden[owned{f, table, ch.name}] = true
 			continue
@@ -160,9 +160,10 @@ func (c *conn) readChains(d *decoder, at func(ruleset.Family, string) *objTable)
 }
 
 // decodeChain reads a chain message.
-func decodeChain(b []byte) (table string, c objChain, anonymous bool) {
-	table, c.name, _, _ = decodeBase(b)
-	if _, _, base, ok := decodeBase(b); ok {
+func decodeChain(f ruleset.Family, b []byte) (table string, c objChain, anonymous bool) {
+	table, name, base, ok := decodeBase(f, b)
+	c.name = name
+	if ok {
 		c.base = base.String()
 	}
 	for typ, v := range attributes(b) {

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/fwc-dev/fwc/ruleset"
-	"github.com/fwc-dev/fwc/ruleset/nft"
 )
 
 // firstPiece is how many rules or commands are tried at once where a whole
@@ -79,7 +78,7 @@ func restoreTable(ctx context.Context, d ruleset.Dump, lines []string, from, to 
 
 // restoreCommands loads an nft document command by command.
 func restoreCommands(ctx context.Context, d ruleset.Dump) error {
-	script, err := nft.Script(d.Name(), d.Text)
+	script, err := nftScript(d)
 	if err != nil {
 		return err
 	}

@@ -40,18 +40,18 @@ func TestLoadInUserNamespace(t *testing.T) {
 func loadMuch(t *testing.T) {
 	ctx := context.Background()
 	many := string(manyRules(3000)) + "*nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -j MASQUERADE\nCOMMIT\n"
-	var commands []string
+	var objects []string
 	for _, c := range []string{`"table":{"family":"inet","name":"t"}`, `"chain":{"family":"inet","table":"t","name":"c"}`} {
-		commands = append(commands, `{"add":{`+c+`}}`)
+		objects = append(objects, `{`+c+`}`)
 	}
 	for i := range 3000 {
-		commands = append(commands, fmt.Sprintf(`{"add":{"rule":{"family":"inet","table":"t","chain":"c","expr":[`+
-			`{"match":{"op":"==","left":{"payload":{"protocol":"ip","field":"saddr"}},"right":"10.0.%d.%d"}},{"drop":null}]}}}`, i/250, i%250))
+		objects = append(objects, fmt.Sprintf(`{"rule":{"family":"inet","table":"t","chain":"c","expr":[`+
+			`{"match":{"op":"==","left":{"payload":{"protocol":"ip","field":"saddr"}},"right":"10.0.%d.%d"}},{"drop":null}]}}`, i/250, i%250))
 	}
 	load := func(xtables string) error {
 		return netfilter.Load(ctx, ruleset.New([]ruleset.Dump{
 			xt(ruleset.IPTables, ruleset.NFT, xtables),
-			xt(ruleset.NFTables, ruleset.NFT, `{"nftables":[`+strings.Join(commands, ",")+`]}`),
+			xt(ruleset.NFTables, ruleset.NFT, `{"nftables":[`+strings.Join(objects, ",")+`]}`),
 		}, nil, nil, nil))
 	}
 	inside(t, func() {

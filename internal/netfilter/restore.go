@@ -39,7 +39,7 @@ func Restore(ctx context.Context, d ruleset.Dump, opts RestoreOptions) error {
 	case ruleset.NFTables:
 		// nft 1.0.6 loads less of its own JSON than of its own language, and
 		// passes over what it does not know there.
-		script, err := nft.Script(d.Name(), d.Text)
+		script, err := nftScript(d)
 		if err != nil {
 			return err
 		}
@@ -58,6 +58,17 @@ func Restore(ctx context.Context, d ruleset.Dump, opts RestoreOptions) error {
 	}
 	_, _, err = run(ctx, d.Text, path, args...)
 	return explain(d, err)
+}
+
+// nftScript returns the commands that load an nft document. An error is a
+// *LoadError: it is the document's line that does not read.
+func nftScript(d ruleset.Dump) ([]byte, error) {
+	script, err := nft.Script(d.Name(), d.Text)
+	var se *ruleset.SyntaxError
+	if errors.As(err, &se) {
+		return nil, &LoadError{Dump: d.Name(), Line: se.Line, Tool: "nft", Msg: se.Msg, Err: err}
+	}
+	return script, err
 }
 
 // RunNFT runs commands of nft's own language as one transaction. It returns a

@@ -50,9 +50,16 @@ func TestRestoreNamesTheLine(t *testing.T) {
 		{"ebtables", xt(ruleset.EBTables, ruleset.NFT, "*filter\n:INPUT ACCEPT\n-A INPUT -j NOPE\n"), 3, "-A INPUT -j NOPE", "NOPE"},
 		{"ipset", ruleset.Dump{Kind: ruleset.IPSet, Text: []byte("create a hash:ip\nadd a 192.0.2.1\nadd a zork\n")},
 			3, "add a zork", "cannot parse zork"},
-		{"nft", xt(ruleset.NFTables, ruleset.NFT,
-			`{"nftables":[{"add":{"chain":{"family":"ip","table":"y","name":"x"}}}]}`), 0, "", "No such file or directory"},
-		{"nft, not JSON", xt(ruleset.NFTables, ruleset.NFT, "{"), 0, "", "not valid JSON"},
+		{"nft", xt(ruleset.NFTables, ruleset.NFT, `{"nftables":[{"table":{"family":"ip","name":"t"}},`+
+			`{"chain":{"family":"ip","table":"t","name":"c"}},`+
+			`{"rule":{"family":"ip","table":"t","chain":"c","expr":[{"jump":{"target":"x"}}]}}]}`), 0, "add rule ip t c jump x",
+			"No such file or directory"},
+		{"nft, commands", xt(ruleset.NFTables, ruleset.NFT,
+			`{"nftables":[{"add":{"chain":{"family":"ip","table":"y","name":"x"}}}]}`), 1, "", "add: family is missing"},
+		{"nft, not JSON", xt(ruleset.NFTables, ruleset.NFT, "{"), 1, "", "the JSON text ends too early"},
+		{"nft, text", xt(ruleset.NFTables, ruleset.NFT, "table ip t {\n}\n"), 1, "", "invalid character"},
+		{"nft, odd name", xt(ruleset.NFTables, ruleset.NFT, "{\"nftables\": [\n"+`{"table":{"family":"ip","name":"x; flush ruleset"}}]}`),
+			2, "", `table ip "x; flush ruleset": the name`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			inside(t, func() {

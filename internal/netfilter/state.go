@@ -3,10 +3,10 @@ package netfilter
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 
 	"github.com/fwc-dev/fwc/ruleset"
+	"github.com/fwc-dev/fwc/ruleset/nft"
 )
 
 // State is what the kernel itself holds: the expressions of nf_tables rules
@@ -37,7 +37,7 @@ type objTable struct {
 // objChain is one chain.
 type objChain struct {
 	name  string
-	base  string // "type filter hook 1 priority 0", "" for a user chain
+	base  string // "type filter hook input priority 0", "" for a user chain
 	def   []byte // devices, flags, user data
 	pol   string // accept, drop; "" for a user chain
 	rules []objRule
@@ -99,18 +99,16 @@ func Objects(ctx context.Context) (*State, error) {
 // built-in chains that accept and have no rules, then tables without content.
 // iptables-nft makes chains as it needs them, iptables-nft-restore all at once.
 func idle(t *objTable) bool {
-	own := builtins[t.family][t.name]
+	own := nft.OwnedChains(t.family, t.name)
 	if own == nil || len(t.objects) > 0 {
 		return false
 	}
 	t.chains = slices.DeleteFunc(t.chains, func(c objChain) bool {
+		// Only a built-in chain of the legacy backend has a policy; arptables
+		// has FORWARD too, which its nft variant has not.
 		b, ok := own[c.name]
-		return ok && c.base == b.String() && c.pol == "accept" && len(c.rules) == 0
+		builtin := ok && c.base == b.String() || t.backend == ruleset.Legacy && c.pol != ""
+		return builtin && c.pol == "accept" && len(c.rules) == 0
 	})
 	return len(t.chains) == 0
-}
-
-// String returns the words of nft for a base chain, with numbers.
-func (b baseChain) String() string {
-	return fmt.Sprintf("type %s hook %d priority %d", b.typ, b.hook, b.prio)
 }

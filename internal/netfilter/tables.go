@@ -3,10 +3,12 @@ package netfilter
 import (
 	"fmt"
 	"slices"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/fwc-dev/fwc/ruleset"
+	"github.com/fwc-dev/fwc/ruleset/nft"
 )
 
 // owner says who a table of nf_tables belongs to.
@@ -24,6 +26,7 @@ type table struct {
 	name   string
 	owner  owner
 	what   string // of mixedOwn: what no save prints
+	odd    string // a chain whose name iptables could not read back
 }
 
 // families maps the numbers of linux/netfilter.h to the model's names.
@@ -32,33 +35,20 @@ var families = map[byte]ruleset.Family{
 	unix.NFPROTO_ARP: ruleset.ARP, unix.NFPROTO_BRIDGE: ruleset.Bridge, unix.NFPROTO_NETDEV: ruleset.Netdev,
 }
 
-// baseChain is where a base chain hangs.
-type baseChain struct {
-	typ  string
-	hook uint32
-	prio int32
+// hooks are the names of the hooks of linux/netfilter.h and
+// linux/netfilter_arp.h by number. Those of inet and bridge are as of ip; netdev
+// has no table of an iptables program.
+var hooks = map[bool][]string{
+	false: {"prerouting", "input", "forward", "output", "postrouting"},
+	true:  {"input", "output", "forward"}, // of arp
 }
 
-// builtins are the base chains that the iptables-nft programs make and accept
-// as theirs, by family, table and chain; measured on iptables 1.8.9.
-var builtins = map[ruleset.Family]map[string]map[string]baseChain{
-	ruleset.IPv4: ipBuiltins, ruleset.IPv6: ipBuiltins,
-	ruleset.ARP: {"filter": {"INPUT": {"filter", 0, 0}, "OUTPUT": {"filter", 1, 0}}},
-	ruleset.Bridge: {
-		"filter": {"INPUT": {"filter", 1, -200}, "FORWARD": {"filter", 2, -200}, "OUTPUT": {"filter", 3, -200}},
-		"nat": {"PREROUTING": {"filter", 0, -300}, "OUTPUT": {"filter", 3, 100},
-			"POSTROUTING": {"filter", 4, 300}},
-	},
-}
-
-var ipBuiltins = map[string]map[string]baseChain{
-	"raw": {"PREROUTING": {"filter", 0, -300}, "OUTPUT": {"filter", 3, -300}},
-	"mangle": {"PREROUTING": {"filter", 0, -150}, "INPUT": {"filter", 1, -150}, "FORWARD": {"filter", 2, -150},
-		"OUTPUT": {"route", 3, -150}, "POSTROUTING": {"filter", 4, -150}},
-	"nat": {"PREROUTING": {"nat", 0, -100}, "INPUT": {"nat", 1, 100}, "OUTPUT": {"nat", 3, -100},
-		"POSTROUTING": {"nat", 4, 100}},
-	"filter":   {"INPUT": {"filter", 1, 0}, "FORWARD": {"filter", 2, 0}, "OUTPUT": {"filter", 3, 0}},
-	"security": {"INPUT": {"filter", 1, 150}, "FORWARD": {"filter", 2, 150}, "OUTPUT": {"filter", 3, 150}},
+// hookName returns the name of a hook, or its number.
+func hookName(f ruleset.Family, n uint32) string {
+	if names := hooks[f == ruleset.ARP]; int64(n) < int64(len(names)) && f != ruleset.Netdev {
+		return names[n]
+	}
+	return strconv.FormatUint(uint64(n), 10)
 }
 
 // tables lists the tables of nf_tables, each with its owner, by family and
@@ -77,7 +67,7 @@ func (c *conn) tables() ([]table, error) {
 				t.name = cstring(v)
 			}
 		}
-		if builtins[t.family][t.name] != nil {
+		if nft.OwnedChains(t.family, t.name) != nil {
 			t.owner, known = xtables, true
 		}
 		ts = append(ts, t)
@@ -104,15 +94,21 @@ func (c *conn) judge(ts []table) error {
 	}
 	found := map[int]bases{}
 	for _, m := range msgs {
-		tableName, chain, base, ok := decodeBase(m.Data[4:])
+		tableName, chain, base, ok := decodeBase(families[m.Data[0]], m.Data[4:])
 		i := slices.IndexFunc(ts, func(t table) bool {
 			return t.family == families[m.Data[0]] && t.name == tableName
 		})
-		if !ok || i < 0 || ts[i].owner == native {
+		if i < 0 || ts[i].owner == native {
+			continue
+		}
+		if !isChainName(chain) {
+			ts[i].odd = chain
+		}
+		if !ok {
 			continue
 		}
 		b := found[i]
-		if builtins[ts[i].family][tableName][chain] == base {
+		if own, ok := nft.OwnedChains(ts[i].family, tableName)[chain]; ok && own == base {
 			b.own++
 		} else {
 			b.foreign = chain
@@ -131,7 +127,7 @@ func (c *conn) judge(ts []table) error {
 }
 
 // decodeBase reads a chain message; ok is false for a chain without a hook.
-func decodeBase(b []byte) (table, chain string, base baseChain, ok bool) {
+func decodeBase(f ruleset.Family, b []byte) (table, chain string, base nft.BaseChain, ok bool) {
 	for typ, v := range attributes(b) {
 		switch typ {
 		case unix.NFTA_CHAIN_TABLE:
@@ -139,15 +135,15 @@ func decodeBase(b []byte) (table, chain string, base baseChain, ok bool) {
 		case unix.NFTA_CHAIN_NAME:
 			chain = cstring(v)
 		case unix.NFTA_CHAIN_TYPE:
-			base.typ = cstring(v)
+			base.Type = cstring(v)
 		case unix.NFTA_CHAIN_HOOK:
 			ok = true
 			for typ, v := range attributes(v) {
 				switch typ {
 				case unix.NFTA_HOOK_HOOKNUM:
-					base.hook = be32(v)
+					base.Hook = hookName(f, be32(v))
 				case unix.NFTA_HOOK_PRIORITY:
-					base.prio = int32(be32(v))
+					base.Priority = int(int32(be32(v)))
 				}
 			}
 		}
