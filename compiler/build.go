@@ -16,7 +16,6 @@ import (
 
 	"github.com/fwc-dev/fwc/internal/netfilter"
 	"github.com/fwc-dev/fwc/internal/netns"
-	"github.com/fwc-dev/fwc/ruleset/dump"
 )
 
 // captureTime is what a build may take beyond the script's own time limit, to
@@ -54,35 +53,9 @@ func Build(ctx context.Context, opt Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	stdout, stderr := newOutput(opt.Stdout, opt.MaxOutput), newOutput(opt.Stderr, opt.MaxOutput)
-	stderr.watch = true
-	rep, left, err := converse(ctx, src, opt, stdout, stderr)
-	stdout.flush()
-	stderr.flush()
-	if err != nil {
-		return nil, err
-	}
-	b := &build{src: src, opt: opt, rep: rep, stderr: stderr, result: &Result{
-		Toolchain: rep.Toolchain, Script: src.text, ScriptSHA256: src.sha256, Elapsed: rep.Elapsed,
-	}}
-	if left > 0 {
-		b.note("%d files beside the script were left out: more than %d files or %d MB", left, maxFiles, maxFileBytes>>20)
-	}
-	if n := stdout.lost + stderr.lost; n > 0 {
-		b.note("%d bytes of the script's output were left out: it wrote more than %d", n, opt.MaxOutput)
-	}
-	if err := b.judge(ctx); err != nil {
-		var ce *CallError
-		if errors.As(err, &ce) {
-			return b.result, err
-		}
-		return nil, err
-	}
-	if b.result.Snapshot, err = dump.Snapshot(rep.Dumps); err != nil {
-		return nil, fmt.Errorf("read the dumps: %w", err)
-	}
-	b.openFamilies()
-	return b.result, nil
+	return buildFast(ctx, src, opt, func(opt Options, stdout, stderr io.Writer) (*report, int, error) {
+		return converse(ctx, src, opt, stdout, stderr)
+	})
 }
 
 // environment is the whole environment of the script.
@@ -141,7 +114,7 @@ func converse(ctx context.Context, src *source, opt Options, stdout, stderr io.W
 	dirs := src.projectDirs(opt.Dir)
 	c := config{
 		Path: src.path, Abs: src.abs, Interp: src.interp, Args: opt.Args, Env: environment(opt.Env),
-		Cwd: []string{opt.Dir, filepath.Dir(src.abs)}, Timeout: opt.Timeout, Ifaces: opt.Ifaces, Limits: opt.limits, NoOverlay: opt.noOverlay, Privileged: opt.Privileged,
+		Cwd: []string{opt.Dir, filepath.Dir(src.abs)}, Timeout: opt.Timeout, Ifaces: opt.Ifaces, Limits: opt.limits, Record: opt.record, Copy: opt.copy, NoOverlay: opt.noOverlay, Privileged: opt.Privileged,
 	}
 	if c.Interp == nil {
 		c.Interp = []string{"/bin/sh"}

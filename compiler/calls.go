@@ -24,6 +24,7 @@ type Call struct {
 	Discarded, Tested bool
 
 	line   int    // as the shell told, or 0
+	file   string // the same, or ""
 	parent int    // pid of the process that made it
 	input  string // the file in shimIn that holds what a restore read, or ""
 }
@@ -89,7 +90,9 @@ func parseLog(log []byte) (calls []Call, whole bool) {
 		c := Call{Tool: filepath.Base(head[5]), Discarded: head[4] == "quiet"}
 		c.Status, _ = strconv.Atoi(head[1])
 		c.parent, _ = strconv.Atoi(head[2])
-		c.line, _ = strconv.Atoi(head[3])
+		line, file, _ := strings.Cut(head[3], " ")
+		c.line, _ = strconv.Atoi(line)
+		c.file = file
 		if head[6] != "" {
 			c.input = filepath.Base(head[6])
 		}

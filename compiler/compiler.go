@@ -36,6 +36,12 @@ type Options struct {
 	// first and last halves of it. 0 is DefaultMaxOutput.
 	MaxOutput int64
 
+	// Exact runs every firewall call for real, as it comes: the slow way to
+	// the same result.
+	Exact bool
+
+	record    bool   // queue calls
+	copy      []byte // what a POSIX shell is given in place of the script
 	limits    limits // zero is defaultLimits
 	noOverlay bool
 }
@@ -70,6 +76,10 @@ type Result struct {
 	Notes, Warnings []Remark
 	// Modules are the kernel modules that the script asked for.
 	Modules []string
+	// Exact says that every call was run for real, and ExactReason why; it is
+	// "" where Options asked for that.
+	Exact       bool
+	ExactReason string
 	// Elapsed is how long the script ran.
 	Elapsed time.Duration
 }

@@ -48,6 +48,7 @@ type job struct {
 	NoOverlay  bool
 	Privileged bool
 	Refuse     bool // let no user namespace be made
+	Exact      bool
 }
 
 // outcome is what a test compares of a Result and an error.
@@ -61,6 +62,7 @@ type outcome struct {
 	Dumps    map[string]string
 	Digest   string
 	Stdout   string
+	Mode     string // "recorded", "exact", or "exact: reason"
 	Stderr   string
 }
 
@@ -77,13 +79,17 @@ func (j job) run() outcome {
 		limits.Memory = j.Memory
 	}
 	res, err := Build(context.Background(), Options{limits: limits, noOverlay: j.NoOverlay, Script: j.Script, Args: j.Args, Dir: j.Dir, Timeout: j.Timeout,
-		Env: j.Env, Ifaces: j.Ifaces, KeepGoing: j.KeepGoing, Privileged: j.Privileged, MaxOutput: j.MaxOutput, Stdout: &stdout, Stderr: &stderr})
+		Env: j.Env, Ifaces: j.Ifaces, KeepGoing: j.KeepGoing, Exact: j.Exact, Privileged: j.Privileged, MaxOutput: j.MaxOutput, Stdout: &stdout, Stderr: &stderr})
 	o.Stdout, o.Stderr = stdout.String(), stderr.String()
 	if err != nil {
 		o.Err, o.Kind = err.Error(), kindOf(err)
 	}
 	if res == nil {
 		return o
+	}
+	o.Mode = "recorded"
+	if res.Exact {
+		o.Mode = strings.TrimSuffix("exact: "+res.ExactReason, ": ")
 	}
 	for _, c := range res.Calls {
 		pos := ""

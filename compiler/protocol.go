@@ -36,6 +36,10 @@ type config struct {
 	Timeout time.Duration
 	Ifaces  []Iface
 	Limits  limits
+	// Record says that calls are queued, Copy what a POSIX shell is given in
+	// place of the script: see recorder.go.
+	Record bool
+	Copy   []byte
 	// Privileged says that there is no user namespace.
 	Privileged bool
 	// NoOverlay is for tests: see roots.
@@ -48,6 +52,8 @@ type report struct {
 	// did not permit something.
 	Err     string
 	Refused bool
+	// Redo says why the script must run again in exact mode, or "".
+	Redo string
 	// NoTool is the program whose absence is the cause, or "".
 	NoTool string
 

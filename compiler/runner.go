@@ -37,7 +37,7 @@ func startRunner() (*runner, error) {
 	var r *runner
 	for range 10 {
 		_ = os.WriteFile("/proc/sys/kernel/ns_last_pid", strconv.AppendInt(nil, firstPID-1, 10), 0)
-		next, err := tryRunner()
+		next, err := tryRunner(fdStdout, fdStderr)
 		if r != nil {
 			r.abandon()
 		}
@@ -60,7 +60,7 @@ func (r *runner) abandon() {
 	_, _ = unix.Wait4(r.pid, nil, 0, nil)
 }
 
-func tryRunner() (*runner, error) {
+func tryRunner(stdout, stderr uintptr) (*runner, error) {
 	confR, confW, err := os.Pipe()
 	if err != nil {
 		return nil, err
@@ -73,7 +73,7 @@ func tryRunner() (*runner, error) {
 	}
 	defer failW.Close()
 	pid, err := syscall.ForkExec("/proc/self/exe", netns.Argv(stageRun), &syscall.ProcAttr{
-		Files: []uintptr{confR.Fd(), fdStdout, fdStderr, confR.Fd(), failW.Fd()},
+		Files: []uintptr{confR.Fd(), stdout, stderr, confR.Fd(), failW.Fd()},
 		Sys:   &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS},
 	})
 	if err != nil {
@@ -82,6 +82,19 @@ func tryRunner() (*runner, error) {
 		return nil, err
 	}
 	return &runner{pid, confW, failR}, nil
+}
+
+// configure tells the runner what to become, and returns when it has.
+func (r *runner) configure(c runConfig) error {
+	go func() {
+		defer r.config.Close()
+		_ = json.NewEncoder(r.config).Encode(c)
+	}()
+	var msg string
+	if err := json.NewDecoder(r.failure).Decode(&msg); err == nil {
+		return errors.New("start the script: " + msg)
+	}
+	return nil
 }
 
 // runConfig is what the runner gets on file descriptor 3.

@@ -54,7 +54,17 @@ type shims struct {
 	root   string
 	copies map[string]string // real file -> copy, both as the script sees them
 	dirs   int
+	tools  []tool
+	record bool // the shims queue
 	notes  []string
+}
+
+// tool is one name of a program.
+type tool struct {
+	name  string // iptables-restore
+	dir   string // /usr/sbin
+	file  string // the real file, /usr/sbin/xtables-nft-multi
+	index int    // of the directory in shimReal
 }
 
 // install replaces the tools of every directory that programs are found in.
@@ -94,8 +104,25 @@ func (s *shims) install() error {
 			return err
 		}
 	}
+	recs := s.recordables()
+	for _, t := range s.tools {
+		if !shimmed(t.name) {
+			continue
+		}
+		var rec *recordable
+		if i := slices.IndexFunc(recs, func(r recordable) bool { return r.name == t.name && r.dir == t.dir }); i >= 0 {
+			rec = &recs[i]
+		}
+		path := filepath.Join(t.dir, t.name)
+		if err := s.place(filepath.Join(s.root, path), shimText(t.real(), t.name, rec, s.record)); err != nil {
+			s.notes = append(s.notes, fmt.Sprintf("calls of %s are not noted: %v", path, err))
+		}
+	}
 	return nil
 }
+
+// real is the directory that has the tool itself, as the script sees it.
+func (t tool) real() string { return fmt.Sprintf("%s/%d", shimReal, t.index) }
 
 // dir replaces the tools of one directory of the base and the staging root.
 func (s *shims) dir(dir string) error {
@@ -103,7 +130,7 @@ func (s *shims) dir(dir string) error {
 	if err != nil {
 		return nil
 	}
-	real := fmt.Sprintf("%s/%d", shimReal, s.dirs)
+	index := s.dirs
 	s.dirs++
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())
@@ -122,18 +149,14 @@ func (s *shims) dir(dir string) error {
 		if err != nil {
 			return fmt.Errorf("copy %s: %w", file, err)
 		}
-		link := filepath.Join(real, e.Name())
-		if err := os.MkdirAll(filepath.Join(s.root, real), 0o755); err != nil {
+		t := tool{e.Name(), dir, file, index}
+		s.tools = append(s.tools, t)
+		link := filepath.Join(t.real(), e.Name())
+		if err := os.MkdirAll(filepath.Join(s.root, t.real()), 0o755); err != nil {
 			return err
 		}
 		if err := os.Symlink(bin, filepath.Join(s.root, link)); err != nil {
 			return err
-		}
-		if !shimmed(e.Name()) {
-			continue
-		}
-		if err := s.place(filepath.Join(s.root, path), shimText(real, e.Name())); err != nil {
-			s.notes = append(s.notes, fmt.Sprintf("calls of %s are not noted: %v", path, err))
 		}
 	}
 	return nil

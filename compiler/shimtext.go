@@ -1,14 +1,26 @@
 package compiler
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // shimText is the script that stands for a tool whose real one is in dir. Standard error is read
 // through a command substitution, which costs no second process, and is given
 // on after the tool's end. A record is a list of fields that end in NUL, see
 // parseLog; the shell writes it in one piece.
-func shimText(dir, name string) string {
+//
+// While calls are recorded it loads what is queued first, or queues its own
+// call where rec says how.
+func shimText(dir, name string, rec *recordable, record bool) string {
 	real := dir + "/" + name
-	run, again, in := real+` "$@"`, "", ""
+	run, again, in, queue := real+` "$@"`, "", "", ""
+	if record {
+		queue = ". " + recFlush + "\n"
+		if rec != nil {
+			queue = queueText + fmt.Sprintf(`_fwc_x %s %s "${FWC_LINE-}" "$@" && exit 0`, rec.key, rec.name) + "\n" + queue
+		}
+	}
 	switch {
 	case strings.HasSuffix(name, "-multi"):
 		// Links to this program, such as iptables-save, find the shim too.
@@ -18,7 +30,7 @@ func shimText(dir, name string) string {
 	}
 	return `#!/bin/sh
 # Stands for the tool of this name: runs it and notes how it went.
-i=
+` + queue + `i=
 ` + in + `{ e=$(` + run + ` 2>&1 >&3 3>&-) && s=0 || s=$?; } 3>&1
 [ -n "$s" ] || exec ` + real + ` "$@"
 ` + again + `q=

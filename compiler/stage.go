@@ -2,7 +2,6 @@ package compiler
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -68,6 +67,7 @@ type stage struct {
 	roots roots
 	shims shims
 	watch *sysctlWatch
+	rec   recorder
 }
 
 // run returns a report in any case.
@@ -91,8 +91,18 @@ func (s *stage) run(ctx context.Context, control io.Reader) (*report, error) {
 		return rep, err
 	}
 	rep.Notes = append(rep.Notes, s.shims.notes...)
+	if s.Record {
+		if rep.Redo = s.rec.finish(s); rep.Redo != "" {
+			return rep, nil
+		}
+	}
 	if rep.Log, rep.LogCut, err = readUpTo(filepath.Join(stagingRoot, shimLog), s.Limits.CallLog); err != nil {
 		rep.LogCut = true
+	}
+	if s.Record {
+		if rep.Log, rep.Redo = s.rec.expand(rep.Log, s.Limits.CallLog); rep.Redo != "" {
+			return rep, nil
+		}
 	}
 	if rep.Written, err = s.watch.close(); err != nil {
 		return rep, err
@@ -127,7 +137,7 @@ func (s *stage) prepare(ctx context.Context, control io.Reader) error {
 	if err := s.roots.enter(); err != nil {
 		return err
 	}
-	s.shims.root = stagingRoot
+	s.shims.root, s.shims.record = stagingRoot, s.Record
 	if err := s.shims.install(); err != nil {
 		return err
 	}
@@ -139,7 +149,11 @@ func (s *stage) prepare(ctx context.Context, control io.Reader) error {
 	if _, err := io.Copy(io.Discard, files); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(stagingRoot, lineFile), []byte(linePrelude), 0o644); err != nil {
+	if s.Record {
+		if err := s.rec.install(&s.shims, s.Copy); err != nil {
+			return err
+		}
+	} else if err := os.WriteFile(filepath.Join(stagingRoot, lineFile), []byte(linePrelude), 0o644); err != nil {
 		return err
 	}
 	unix.Umask(0o022)
@@ -197,7 +211,7 @@ func (s *stage) start() (int, error) {
 	if _, err := os.Stat(filepath.Join(stagingRoot, s.Cwd[0])); err != nil {
 		path = s.Abs
 	}
-	c.Argv = append(append(append(c.Argv, s.Interp...), path), s.Args...)
+	c.Argv = append(append(append(c.Argv, s.Interp...), s.copied(path)...), s.Args...)
 
 	r, err := startRunner()
 	if err != nil {
@@ -208,15 +222,7 @@ func (s *stage) start() (int, error) {
 	// the script is gone: the first process keeps no end of it.
 	unix.Close(fdStdout)
 	unix.Close(fdStderr)
-	go func() {
-		defer r.config.Close()
-		_ = json.NewEncoder(r.config).Encode(c)
-	}()
-	var msg string
-	if err := json.NewDecoder(r.failure).Decode(&msg); err == nil {
-		return 0, errors.New("start the script: " + msg)
-	}
-	return r.pid, nil
+	return r.pid, r.configure(c)
 }
 
 // lingerTime is how long processes that outlive the script may go on: a shell
