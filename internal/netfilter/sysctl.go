@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/fwc-dev/fwc/ruleset"
 )
@@ -26,7 +27,9 @@ func sysctlPath(key string) (string, error) {
 		return r
 	}, key)
 	parts := strings.Split(path, "/")
-	bad := len(parts) < 2 || parts[0] != "net" || strings.ContainsAny(path, "\x00\n")
+	// No glob and nothing that a line "KEY = VALUE" would hold otherwise.
+	bad := len(parts) < 2 || parts[0] != "net" || strings.ContainsAny(path, "=*?[ ") ||
+		strings.ContainsFunc(path, unicode.IsControl)
 	for _, p := range parts {
 		bad = bad || p == "" || p == "." || p == ".."
 	}
@@ -88,6 +91,9 @@ func SetSysctls(sysctls []ruleset.Sysctl) error {
 		path, err := sysctlPath(e.Key)
 		if err != nil {
 			return fail(e, err)
+		}
+		if strings.ContainsAny(e.Value, "\x00\n\r") {
+			return fail(e, fmt.Errorf("sysctl %s: %q is more than one line", e.Key, e.Value))
 		}
 		f, err := os.OpenFile(path, os.O_WRONLY, 0)
 		if err == nil {
