@@ -3,6 +3,7 @@ package verify
 import (
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/hashicorp/go-version"
 )
@@ -13,8 +14,10 @@ import (
 // numbers in front, is compared with < and >.
 
 var (
-	versionCore = regexp.MustCompile(`^v?[0-9]+(?:\.[0-9]+)*`)
-	condition   = regexp.MustCompile(`^(=|!=|>|<|>=|<=|~>|)\s*(v?[0-9]+(?:\.[0-9]+)*)((?:[-+~_]|\.?[A-Za-z])\S*)?$`)
+	versionCore = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^v?[0-9]+(?:\.[0-9]+)*`) })
+	condition   = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^(=|!=|>|<|>=|<=|~>|)\s*(v?[0-9]+(?:\.[0-9]+)*)((?:[-+~_]|\.?[A-Za-z])\S*)?$`)
+	})
 )
 
 // CheckConstraint returns an error of kind ErrConstraint if s is not a
@@ -35,11 +38,11 @@ func satisfies(have, constraint string) (bool, error) {
 	if constraint == "" {
 		return false, nil
 	}
-	core, coreErr := version.NewVersion(versionCore.FindString(have))
+	core, coreErr := version.NewVersion(versionCore().FindString(have))
 	all := true
 	for part := range strings.SplitSeq(constraint, ",") {
 		part = strings.TrimSpace(part)
-		m := condition.FindStringSubmatch(part)
+		m := condition().FindStringSubmatch(part)
 		if m == nil {
 			return false, errorf(ErrConstraint, "%q is not of = != > < >= <= ~> and a version", part)
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/fwc-dev/fwc/ruleset"
 )
@@ -77,7 +78,18 @@ var (
 	targets = registry{}
 )
 
-func init() {
+var (
+	indexed sync.Once
+	// index fills the registries. It is set by init, since extensions look
+	// others up: as a plain call it would be a cycle of initialisation.
+	index func()
+)
+
+func init() { index = indexExtensions }
+
+// indexExtensions runs at the first look-up: most commands parse no dump, and a
+// millisecond at every start is much on a host.
+func indexExtensions() {
 	ip := []ruleset.Kind{ruleset.IPTables, ruleset.IP6Tables}
 	v4, v6 := ip[:1], ip[1:]
 	arp, bridge := []ruleset.Kind{ruleset.ARPTables}, []ruleset.Kind{ruleset.EBTables}
@@ -132,7 +144,10 @@ func (x *extension) index() {
 	}
 }
 
-func findExtension(kind ruleset.Kind, r registry, name string) *extension { return r[kind][name] }
+func findExtension(kind ruleset.Kind, r registry, name string) *extension {
+	indexed.Do(index)
+	return r[kind][name]
+}
 
 // loaded is an extension in use in a rule.
 type loaded struct {

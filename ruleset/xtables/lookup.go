@@ -80,6 +80,7 @@ func (c *command) implicit(name string, find func(*extension, string) (int, bool
 // bridgeOption finds the match of ebtables that has the option. They are all
 // there without being named, and come in the order of their first use.
 func (c *command) bridgeOption(name string) (*loaded, int) {
+	indexed.Do(index)
 	x := bridgeOptions[name]
 	if x == nil {
 		return nil, 0

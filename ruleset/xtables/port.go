@@ -11,7 +11,7 @@ func scanPort(s string) (uint64, error) {
 	if n, ok := parseUint(s, 65535); ok {
 		return n, nil
 	}
-	if n, ok := services[s]; ok {
+	if n, ok := services()[s]; ok {
 		return uint64(n), nil
 	}
 	return 0, fmt.Errorf("invalid port/service %q specified", s)

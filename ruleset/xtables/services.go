@@ -3,6 +3,7 @@ package xtables
 import (
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // serviceList are the service names of services(5), port first: the names
@@ -52,7 +53,7 @@ zabbix-trapper; 10080 amanda; 10081 kamanda; 10082 amandaidx; 10083 amidxtape; 1
 17001 sgi-cmsd; 17002 sgi-crsd; 17003 sgi-gcd; 17004 sgi-cad; 17500 db-lsp; 22125 dcap; 22128
 gsidcap; 22273 wnn6; 24554 binkp; 27374 asp; 30865 csync2; 57000 dircproxy; 60177 tfido; 60179 fido`
 
-var services = parseServices(serviceList)
+var services = sync.OnceValue(func() map[string]int { return parseServices(serviceList) })
 
 func parseServices(list string) map[string]int {
 	m := make(map[string]int)
