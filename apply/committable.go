@@ -153,7 +153,11 @@ func (c *change) restore(kind ruleset.Kind, backend ruleset.Backend, tables []ru
 // one transaction.
 func (c *change) loadNative(p *tablePlan) error {
 	var script bytes.Buffer
+	var odd error
 	command := func(verb string, t *ruleset.Table) {
+		// The dump's reader has seen the name; a command of root's is worth a
+		// second look.
+		odd = errors.Join(odd, nft.CheckName(string(t.Family)), nft.CheckName(t.Name))
 		fmt.Fprintf(&script, "%s table %s %s\n", verb, t.Family, t.Name)
 	}
 	var dropped, commands int
@@ -173,8 +177,8 @@ func (c *change) loadNative(p *tablePlan) error {
 		command("delete", &p.native[i])
 		replaced[keyOf(&p.native[i])] = true
 	}
-	if script.Len() == 0 {
-		return nil
+	if script.Len() == 0 || odd != nil {
+		return odd
 	}
 	commands = dropped + len(p.dropNative) + len(p.native)
 	body, err := nativeObjects(c.to.Snapshot, func(k tableKey) bool { return replaced[k] })

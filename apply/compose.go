@@ -112,19 +112,16 @@ func nativeObjects(s *ruleset.Snapshot, want func(tableKey) bool) ([]json.RawMes
 	}
 	var out []json.RawMessage
 	for _, raw := range doc.Nftables {
-		var object map[string]struct {
-			Family ruleset.Family `json:"family"`
-			Table  string         `json:"table"`
-			Name   string         `json:"name"`
-		}
+		// Not a struct: its fields would match keys in other spellings too.
+		var object map[string]map[string]any
 		if err := json.Unmarshal(raw, &object); err != nil {
 			return nil, fmt.Errorf("%s: %w", d.Name(), err)
 		}
 		for kind, o := range object {
-			if kind == "table" {
-				o.Table = o.Name
-			}
-			if want(tableKey{ruleset.NFT, o.Family, o.Table, true}) {
+			at := map[bool]string{true: "name", false: "table"}[kind == "table"]
+			family, _ := o["family"].(string)
+			table, _ := o[at].(string)
+			if want(tableKey{ruleset.NFT, ruleset.Family(family), table, true}) {
 				out = append(out, raw)
 			}
 		}
