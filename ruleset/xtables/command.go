@@ -2,6 +2,7 @@ package xtables
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/fwc-dev/fwc/ruleset"
@@ -104,7 +105,7 @@ func (c *command) short(letters string) error {
 	for len(letters) > 0 {
 		g := shortGlobal(c.kind, letters[0])
 		if g == nil {
-			if m := c.opaque(); m != nil && alphabetic(letters[0]) && splitsToItself(letters) {
+			if m := c.opaque(); m != nil && alphabetic(letters[0]) && len(letters) == 1 {
 				m.module.Options = append(m.module.Options, c.opaqueOption("-"+letters))
 				return nil
 			}
@@ -162,11 +163,19 @@ func (c *command) long(text string) error {
 	case m != nil:
 		return c.option(m, i, attached, hasValue)
 	}
-	if m := c.opaque(); m != nil && splitsToItself(text) {
+	if m := c.opaque(); m != nil && splitsToItself(text) && !meddling(name) {
 		m.module.Options = append(m.module.Options, c.opaqueOption("--"+text))
 		return nil
 	}
 	return fmt.Errorf("unknown option --%s", name)
+}
+
+// meddlers are options that make a restore program run another one, or read or
+// write what the line does not show. getopt_long takes their beginnings too.
+var meddlers = []string{"modprobe", "table", "atomic-file", "atomic-init", "atomic-save", "atomic-commit", "init-table"}
+
+func meddling(name string) bool {
+	return slices.ContainsFunc(meddlers, func(m string) bool { return strings.HasPrefix(m, name) })
 }
 
 // attached refuses an argument in one word with its option, -ieth0 or
