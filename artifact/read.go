@@ -4,12 +4,15 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"golang.org/x/sys/unix"
 )
 
 // ReadFile reads an artifact, or another file that may be compared with one. A
 // file that is larger than MaxSize is refused before it is read.
 func ReadFile(name string) ([]byte, error) {
-	f, err := os.Open(name)
+	// Without O_NONBLOCK, the open of a FIFO that nobody writes never returns.
+	f, err := os.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}

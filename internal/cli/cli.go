@@ -10,6 +10,8 @@ import (
 	"os"
 	"runtime/debug"
 	"strings"
+
+	"github.com/fwc-dev/fwc/internal/termsafe"
 )
 
 // Streams are a command's standard input, output and error. Results go to
@@ -53,11 +55,12 @@ func version() string {
 }
 
 // oneLine keeps an error to the one line that CLI users and log readers
-// expect; what tools print over several lines is joined.
+// expect: what tools print over several lines is joined, and what could steer
+// a terminal is escaped, since scripts and artifacts have their words in it.
 func oneLine(s string) string {
 	fields := strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' })
 	for i := range fields {
 		fields[i] = strings.TrimSpace(fields[i])
 	}
-	return strings.Join(fields, "; ")
+	return termsafe.String(strings.Join(fields, "; "))
 }
