@@ -90,6 +90,12 @@ type Result struct {
 	// by Options.Replace.
 	ForeignKept []Foreign `json:"foreignKept"`
 	ForeignLost []Foreign `json:"foreignLost,omitempty"`
+	// ForeignRegained is the content of others that a rollback brought back:
+	// what the generations that it undid had removed.
+	ForeignRegained []Foreign `json:"foreignRegained,omitempty"`
+	// Notes are sentences for the user: what a rollback could not bring back,
+	// and sysctls that stay although nothing sets them any more.
+	Notes []string `json:"notes,omitempty"`
 	// Recovered is an earlier change that was cut short and is undone now.
 	Recovered *Recovery `json:"recovered,omitempty"`
 	// Plan is what was planned.
@@ -131,8 +137,14 @@ type candidate struct {
 	to int
 	// back says that this is a rollback.
 	back bool
-	// raw has the counters of a firewall of before fwc.
+	// raw is the firewall of before fwc as the tools printed it.
 	raw []ruleset.Dump
+	// undone are the generations that a rollback undoes, the latest first.
+	undone []undone
+	// former are values that sysctls had before fwc set them.
+	former map[string]string
+	// notes are for the Result.
+	notes []string
 	// prepare is called under the lock, before anything is written.
 	prepare func() error
 	// record is called when the firewall is in effect; nil for nothing.
@@ -169,12 +181,21 @@ func dryRun(ctx context.Context, c candidate, opts Options) (*Result, error) {
 		return nil, err
 	}
 	s := &store{dir: opts.State, journal: j}
-	d, err := s.draft(ctx, c, opts)
-	if err != nil {
-		return nil, err
+	return s.preview(ctx, c, opts)
+}
+
+// preview plans and tries.
+func (s *store) preview(ctx context.Context, c candidate, opts Options) (*Result, error) {
+	for {
+		d, err := s.draft(ctx, &c, opts)
+		if err != nil {
+			return nil, err
+		}
+		if _, err = d.plan.trial(ctx); err == nil {
+			return d.result(s, c, Planned), nil
+		}
+		if !c.give(d, err) {
+			return nil, err
+		}
 	}
-	if _, err := d.plan.trial(ctx); err != nil {
-		return nil, err
-	}
-	return d.result(s, c, Planned), nil
 }

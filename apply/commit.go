@@ -14,6 +14,9 @@ type State struct {
 	// Raw are the same dumps with counters, as the tools print them. Without
 	// them counters start from zero.
 	Raw []ruleset.Dump
+	// Counters are dumps whose counters hold instead of those of Raw, the
+	// first that has a rule or chain; nil for Raw's.
+	Counters []ruleset.Dump
 }
 
 // Committer changes the calling thread's network namespace.

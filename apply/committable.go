@@ -136,9 +136,12 @@ func (c *change) settleEmpty(p *tablePlan) error {
 // new table has a rule of the present one, or come from the state that is
 // being put back.
 func (c *change) restore(kind ruleset.Kind, backend ruleset.Backend, tables []ruleset.Table, stand map[string]string) error {
-	source := c.to.Raw
-	if source == nil {
-		source = c.from.Raw
+	source := c.from.Raw
+	switch {
+	case c.to.Counters != nil:
+		source = c.to.Counters
+	case c.to.Raw != nil:
+		source = c.to.Raw
 	}
 	n, err := countersOf(source, kind, backend)
 	if err != nil {

@@ -15,7 +15,8 @@ type counters struct {
 	chains map[string]string   // by table and chain
 }
 
-// countersOf reads the counters of one kind and backend from raw dumps.
+// countersOf reads the counters of one kind and backend from raw dumps. Of two
+// dumps of one kind the first counts.
 func countersOf(raw []ruleset.Dump, kind ruleset.Kind, backend ruleset.Backend) (*counters, error) {
 	n := &counters{rules: map[string][]string{}, chains: map[string]string{}}
 	for _, d := range raw {
@@ -29,8 +30,9 @@ func countersOf(raw []ruleset.Dump, kind ruleset.Kind, backend ruleset.Backend) 
 		lines := bytes.Split(d.Text, []byte("\n"))
 		for _, t := range tables {
 			for _, c := range t.Chains {
-				if c.Line > 0 && c.Line <= len(lines) {
-					n.chains[t.Name+" "+c.Name] = bracketed(string(lines[c.Line-1]))
+				k := t.Name + " " + c.Name
+				if c.Line > 0 && c.Line <= len(lines) && n.chains[k] == "" {
+					n.chains[k] = bracketed(string(lines[c.Line-1]))
 				}
 				for _, r := range c.Rules {
 					if v := bracketed(r.Raw); v != "" {

@@ -34,10 +34,17 @@ type Generation struct {
 	// AllowedOlder says that it was older than what this host had accepted, or
 	// could not be compared with that, and was taken on purpose.
 	AllowedOlder bool `json:"allowedOlder,omitempty"`
+	// Since is the generation whose apply brought this firewall about, where
+	// that is an earlier one: this one changed nothing, and so is no step for
+	// a rollback. 0 where it is this one.
+	Since int `json:"since,omitempty"`
 	// At is when it was applied, in UTC.
 	At time.Time `json:"at"`
 	// Keep are the patterns that vouched for foreign content.
 	Keep Keep `json:"keep,omitempty"`
+	// Former has the sysctls that it sets at their values of before fwc first
+	// set them, and what the kernel set along.
+	Former map[string]string `json:"formerSysctls,omitempty"`
 	// Applied and Previous are the digests of the dumps stored with it: what
 	// the artifact holds, and the live firewall of just before.
 	Applied  string `json:"applied"`
@@ -212,50 +219,4 @@ func (s *store) previous(n int) (*State, error) {
 		return nil, err
 	}
 	return s.stored(n, partPrevious, g.Previous)
-}
-
-// numbers lists the generations in the history, the latest first.
-func (s *store) numbers() ([]int, error) {
-	entries, err := os.ReadDir(filepath.Join(s.dir, "generations"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	var out []int
-	for _, e := range entries {
-		if n, err := strconv.Atoi(e.Name()); err == nil && n > 0 && n <= s.Last {
-			out = append(out, n)
-		}
-	}
-	slices.Sort(out)
-	slices.Reverse(out)
-	return out, nil
-}
-
-// prune drops the oldest generations. The current and the confirmed one stay,
-// and so does the one that a rollback goes to.
-func (s *store) prune() error {
-	all, err := s.numbers()
-	if err != nil || s.Pending != nil {
-		return err
-	}
-	parent := 0
-	if s.Current > 0 {
-		g, err := s.generation(s.Current)
-		if err != nil {
-			return err
-		}
-		parent = g.Parent
-	}
-	for i, n := range all {
-		if i < keepGenerations || n == s.Current || n == s.Confirmed || n == parent {
-			continue
-		}
-		if err := os.RemoveAll(s.path(n)); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -171,7 +171,13 @@ func (m *merger) build(lt *liveTable) *ruleset.Table {
 		o.Policy = policy
 		o.Rules = place(o.Rules, c.Rules, c.known, kept)
 	}
-	slices.SortStableFunc(out.Chains, func(a, b ruleset.Chain) int {
+	orderChains(out.Chains)
+	return &out
+}
+
+// orderChains puts an xtables table's chains in the order of a save.
+func orderChains(chains []ruleset.Chain) {
+	slices.SortStableFunc(chains, func(a, b ruleset.Chain) int {
 		if ab, bb := builtin(&a), builtin(&b); ab || bb {
 			if ab && bb {
 				return slices.Index(hooks, a.Name) - slices.Index(hooks, b.Name)
@@ -180,7 +186,6 @@ func (m *merger) build(lt *liveTable) *ruleset.Table {
 		}
 		return strings.Compare(a.Name, b.Name)
 	})
-	return &out
 }
 
 // record notes a chain's foreign content as kept or lost, and returns the

@@ -33,10 +33,13 @@ func (m *merger) native(base, ours, live *ruleset.Table) *ruleset.Table {
 	return ours
 }
 
+// wholeNative is why nothing of others can stay in a native table of fwc's.
+const wholeNative = "fwc replaces its native tables whole"
+
 // nativeForeign lists what others put into a table of ours.
 func (m *merger) nativeForeign(base, ours, live *ruleset.Table) {
 	f := Foreign{Backend: live.Backend, Family: live.Family, Table: live.Name,
-		Reason: "fwc replaces its native tables whole"}
+		Reason: wholeNative}
 	for i := range live.Chains {
 		c := &live.Chains[i]
 		b, o := chainOf(base, c.Name), chainOf(ours, c.Name)
@@ -82,7 +85,7 @@ func (m *merger) nativeForeign(base, ours, live *ruleset.Table) {
 		}
 		extra := slices.DeleteFunc(slices.Clone(l.Elements), func(e string) bool { return known[e] })
 		if len(extra) > 0 {
-			g.Kind, g.Count, g.Text = "elements", len(extra), strings.Join(extra[:min(3, len(extra))], ", ")
+			g.Kind, g.Count, g.Text = "elements", len(extra), firstOf(extra)
 			m.note(g)
 		}
 	}

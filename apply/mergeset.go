@@ -71,10 +71,7 @@ func (m *merger) set(o ruleset.Set, dynamic bool) ruleset.Set {
 		return o
 	}
 	f := Foreign{Kind: "members", Set: o.Name, Count: len(extra), KeptBy: m.keep.match(o.Name),
-		Text: strings.Join(extra[:min(3, len(extra))], ", ")}
-	if len(extra) > 3 {
-		f.Text += ", …"
-	}
+		Text: firstOf(extra)}
 	m.note(f)
 	if f.KeptBy != "" {
 		o.Members = slices.Concat(o.Members, extra)

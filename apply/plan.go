@@ -20,7 +20,13 @@ type Plan struct {
 	Foreign []Foreign
 	// Lost is the content of others that goes, by MergeOptions.Replace.
 	Lost []Foreign
+	// Regained is what a rollback brings back of what the generations that it
+	// undoes had removed, NotRegained what it cannot, each with its Reason.
+	Regained, NotRegained []Foreign
+	// Notes say what else stays otherwise than one may expect.
+	Notes []string
 
+	lost []Foreign // as Lost, whatever Replace says
 	// carried are native tables of others: part of Wanted and never sent.
 	carried map[tableKey]bool
 }
@@ -29,6 +35,9 @@ type Plan struct {
 type MergeOptions struct {
 	Keep    Keep // stays
 	Replace bool // what Keep does not match goes
+	// Former has the values that sysctls of base had before fwc set them. One
+	// that is no longer set goes back to that.
+	Former map[string]string
 }
 
 // tableKey names a table across snapshots.
@@ -50,7 +59,7 @@ func Merge(base, ours, live *ruleset.Snapshot, opts MergeOptions) (*Plan, error)
 	if err := opts.Keep.check(); err != nil {
 		return nil, err
 	}
-	p, lost, err := merge(base, ours, live, opts.Keep)
+	p, lost, err := merge(base, ours, live, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -61,13 +70,13 @@ func Merge(base, ours, live *ruleset.Snapshot, opts MergeOptions) (*Plan, error)
 	return p, nil
 }
 
-// merge returns the plan that keeps what keep matches and drops what else is
-// foreign, which it returns too.
-func merge(base, ours, live *ruleset.Snapshot, keep Keep) (*Plan, []Foreign, error) {
+// merge returns the plan that keeps what opts.Keep matches and drops what else
+// is foreign, which it returns too.
+func merge(base, ours, live *ruleset.Snapshot, opts MergeOptions) (*Plan, []Foreign, error) {
 	if base == nil {
 		base = &ruleset.Snapshot{}
 	}
-	m := &merger{base: base, ours: ours, live: live, keep: keep}
+	m := &merger{base: base, ours: ours, live: live, keep: opts.Keep}
 	p := &Plan{carried: map[tableKey]bool{}}
 	wanted := newParts()
 	for _, k := range tableKeys(ours, live) {
@@ -87,8 +96,9 @@ func merge(base, ours, live *ruleset.Snapshot, keep Keep) (*Plan, []Foreign, err
 			wanted.add(t, ours)
 		}
 	}
-	wanted.sets, wanted.sysctls = m.sets(), slices.Clone(ours.Sysctls)
-	p.Live = onlySysctls(live, ours.Sysctls)
+	wanted.sets = m.sets()
+	wanted.sysctls, p.Notes = m.sysctls(opts.Former)
+	p.Live = onlySysctls(live, wanted.sysctls)
 	p.Wanted = ours
 	if len(m.kept) > 0 || !same(ruleset.New(nil, wanted.tables, wanted.sets, wanted.sysctls), ours) {
 		var err error
@@ -96,10 +106,13 @@ func merge(base, ours, live *ruleset.Snapshot, keep Keep) (*Plan, []Foreign, err
 			return nil, nil, err
 		}
 	}
-	p.Foreign = m.kept
-	p.Changes = ruleset.Diff(settled(p.Live), settled(p.Wanted))
+	p.Foreign, p.lost = m.kept, m.lost
+	p.compare()
 	return p, m.lost, nil
 }
+
+// compare lists the changes.
+func (p *Plan) compare() { p.Changes = ruleset.Diff(settled(p.Live), settled(p.Wanted)) }
 
 // loadable returns what of the wanted firewall an empty namespace can take:
 // all but the native tables that stay untouched, and the sysctls, many of

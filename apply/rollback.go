@@ -2,6 +2,7 @@ package apply
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/fwc-dev/fwc/ruleset"
@@ -9,7 +10,9 @@ import (
 
 // What Rollback takes in place of a generation's number.
 const (
-	// Previous is the generation that the current one replaced, or BeforeFWC.
+	// Previous is the last generation with another firewall than the current
+	// one has, or BeforeFWC. Generations that changed nothing, as a signed file
+	// of the same firewall with a new number makes them, are passed over.
 	Previous = 0
 	// BeforeFWC is the firewall that fwc found when it came to this host.
 	BeforeFWC = -1
@@ -17,8 +20,12 @@ const (
 
 // Rollback brings the live firewall to that of a generation in the history,
 // which becomes the current one; the number of the next apply is not affected.
-// What fwc applied since goes, what others own stays as in Apply, kept by
-// opts.Keep and by the patterns of the two generations.
+// What fwc applied since goes. What others own stays as they have it now, kept
+// as in Apply by opts.Keep and by the patterns of the two generations. What of
+// theirs the generations on the way back had removed (by Options.Replace) comes
+// back, with the rules that fwc had taken over from them; Result.Notes says
+// what cannot, because its place is taken or its chain is gone. Sysctls that
+// only the later generations set get the values of before.
 //
 // Errors are those of Apply, and ErrNoGeneration.
 func Rollback(ctx context.Context, generation int, opts Options) (*Result, error) {
@@ -44,14 +51,7 @@ func Rollback(ctx context.Context, generation int, opts Options) (*Result, error
 		return nil, err
 	}
 	if opts.DryRun {
-		d, err := s.draft(ctx, *c, opts)
-		if err != nil {
-			return nil, err
-		}
-		if _, err := d.plan.trial(ctx); err != nil {
-			return nil, err
-		}
-		return d.result(s, *c, Planned), nil
+		return s.preview(ctx, *c, opts)
 	}
 	r, err := s.run(ctx, *c, opts)
 	if r != nil {
@@ -63,11 +63,16 @@ func Rollback(ctx context.Context, generation int, opts Options) (*Result, error
 
 // former returns the candidate that brings a generation back.
 func (s *store) former(n int) (*candidate, error) {
-	if n == Previous {
+	if n == Previous || n == BeforeFWC {
 		if s.Current == 0 {
 			return nil, fmt.Errorf("nothing is applied: %w", ErrNoGeneration)
 		}
+	}
+	if n == Previous {
 		g, err := s.generation(s.Current)
+		if err == nil {
+			g, err = s.origin(g)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -87,84 +92,69 @@ func (s *store) former(n int) (*candidate, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &candidate{ours: ours, generation: *g, to: n, back: true}, nil
+	c := &candidate{ours: ours, generation: *g, to: n, back: true}
+	c.undone, err = s.undone(n)
+	if errors.Is(err, ErrNoGeneration) {
+		c.notes = append(c.notes, fmt.Sprintf("what was removed of others is not brought back: %v", err))
+	} else if err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // beforeFWC returns the live firewall of before the first of the generations
-// that led to the current one.
+// that led to the current one: nothing of fwc's, and what that removed.
 func (s *store) beforeFWC() (*candidate, error) {
-	if s.Current == 0 {
-		return nil, fmt.Errorf("nothing is applied: %w", ErrNoGeneration)
+	list, err := s.undone(0)
+	if err != nil {
+		return nil, fmt.Errorf("the firewall of before fwc is no longer in the history: %w", err)
 	}
-	for n := s.Current; ; {
+	first := list[len(list)-1]
+	c := &candidate{ours: &ruleset.Snapshot{}, raw: first.before.Raw, undone: list, back: true,
+		generation: Generation{Keep: first.keep}, former: map[string]string{}}
+	for _, v := range first.before.Sysctls {
+		c.former[v.Key] = v.Value
+	}
+	return c, nil
+}
+
+// undone returns the generations that a rollback to one of their forebears
+// undoes, the latest first; 0 is the firewall of before fwc. Going to a
+// generation that is no forebear of the current one undoes nothing.
+func (s *store) undone(to int) ([]undone, error) {
+	var out []undone
+	for n := s.Current; n != to; {
 		g, err := s.generation(n)
+		if err == nil {
+			g, err = s.origin(g)
+		}
 		if err != nil {
-			return nil, fmt.Errorf("the firewall of before fwc is no longer in the history: %w", err)
+			return out, err
+		}
+		if g.Number == to {
+			break
+		}
+		u := undone{keep: g.Keep}
+		if u.ours, err = s.applied(g); err != nil {
+			return out, err
+		}
+		if u.before, err = s.previous(g.Number); err != nil {
+			return out, err
 		}
 		if g.Parent != 0 {
-			n = g.Parent
-			continue
+			p, err := s.generation(g.Parent)
+			if err == nil {
+				u.base, err = s.applied(p)
+			}
+			if err != nil {
+				return out, err
+			}
 		}
-		before, err := s.previous(n)
-		if err != nil {
-			return nil, err
+		out = append(out, u)
+		if g.Parent == 0 && to != 0 || g.Parent >= n {
+			return nil, nil
 		}
-		// Tables with nothing in them come and go by looking at them.
-		return &candidate{ours: before.Snapshot, raw: before.Raw, back: true, generation: Generation{Keep: g.Keep}}, nil
-	}
-}
-
-// History returns the generations of a state directory, the latest first.
-func History(dir string) ([]Generation, error) {
-	s, err := look(dir)
-	if err != nil {
-		return nil, err
-	}
-	all, err := s.numbers()
-	if err != nil {
-		return nil, err
-	}
-	var out []Generation
-	for _, n := range all {
-		g, err := s.generation(n)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, *g)
+		n = g.Parent
 	}
 	return out, nil
-}
-
-// Current returns the current generation, nil if nothing is applied.
-func Current(dir string) (*Generation, error) {
-	s, err := look(dir)
-	if err != nil || s.Current == 0 {
-		return nil, err
-	}
-	return s.generation(s.Current)
-}
-
-// Snapshot returns the artifact's firewall of a generation in the history.
-func Snapshot(dir string, n int) (*ruleset.Snapshot, error) {
-	s, err := look(dir)
-	if err != nil {
-		return nil, err
-	}
-	g, err := s.generation(n)
-	if err != nil {
-		return nil, err
-	}
-	return s.applied(g)
-}
-
-// look opens a state directory for reading, without its lock.
-func look(dir string) (*store, error) {
-	if dir == "" {
-		dir = DefaultState
-	}
-	j, err := readJournal(dir)
-	if err != nil {
-		return nil, err
-	}
-	return &store{dir: dir, journal: j}, nil
 }

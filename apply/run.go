@@ -4,98 +4,40 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/fwc-dev/fwc/internal/netfilter"
 	"github.com/fwc-dev/fwc/ruleset"
-	"github.com/fwc-dev/fwc/ruleset/dump"
 )
 
 // replans bounds how often a plan is made again because others changed the
 // firewall meanwhile.
 const replans = 5
 
-// draft is a plan and the live state that it starts from.
-type draft struct {
-	plan *Plan
-	live *State
-	keep Keep
-}
-
-// draft reads the live firewall and plans.
-func (s *store) draft(ctx context.Context, c candidate, opts Options) (*draft, error) {
-	g, base, err := s.base()
-	if err != nil {
-		return nil, err
-	}
-	keep := opts.Keep
-	if c.back {
-		keep = append(append(Keep{}, keep...), c.generation.Keep...)
-		if g != nil {
-			keep = append(keep, g.Keep...)
-		}
-	}
-	live, err := capture(ctx, c.ours, base)
-	if err != nil {
-		return nil, err
-	}
-	if err := sysctlsExist(c.ours, live.Snapshot); err != nil {
-		return nil, err
-	}
-	p, err := Merge(base, c.ours, live.Snapshot, MergeOptions{Keep: keep, Replace: opts.Replace})
-	if err != nil {
-		return nil, err
-	}
-	return &draft{plan: p, live: live, keep: keep}, nil
-}
-
-func (d *draft) result(s *store, c candidate, word string) *Result {
-	return &Result{Digest: c.generation.Digest, Generation: s.Current, Result: word,
-		Changes: d.plan.Changes, ForeignKept: d.plan.Foreign, ForeignLost: d.plan.Lost, Plan: d.plan}
-}
-
-// capture reads the live firewall with counters, and the sysctls that the
-// snapshots name.
-func capture(ctx context.Context, snapshots ...*ruleset.Snapshot) (*State, error) {
-	scope := netfilter.Scope{Counters: true}
-	for _, s := range snapshots {
-		if s == nil {
-			continue
-		}
-		for _, v := range s.Sysctls {
-			scope.Sysctls = append(scope.Sysctls, v.Key)
-			scope.Sysctls = append(scope.Sysctls, sideEffects(v.Key)...)
-		}
-	}
-	raw, err := netfilter.CaptureRaw(ctx, scope)
-	if err != nil {
-		return nil, fmt.Errorf("read the live firewall: %w", err)
-	}
-	snap, err := dump.Snapshot(raw)
-	if err != nil {
-		return nil, fmt.Errorf("read the live firewall: %w", err)
-	}
-	return &State{Snapshot: snap, Raw: raw}, nil
-}
-
 // run applies a candidate under the lock.
 func (s *store) run(ctx context.Context, c candidate, opts Options) (*Result, error) {
 	if s.Pending != nil {
 		return nil, fmt.Errorf("%w: generation %d waits for its confirmation", ErrBusy, s.Pending.To)
 	}
-	d, err := s.draft(ctx, c, opts)
+	d, err := s.draft(ctx, &c, opts)
 	if err != nil {
 		return nil, err
 	}
 	for range replans {
 		objects, from, err := d.try(ctx, opts)
+		if err != nil && c.give(d, err) {
+			if d, err = s.draft(ctx, &c, opts); err == nil {
+				continue
+			}
+		}
 		if err != nil {
 			return nil, err
 		}
 		if len(d.plan.Changes) == 0 && len(from.Tables) == len(d.live.Tables) {
 			return s.unchanged(c, d)
 		}
-		again, err := s.draft(ctx, c, opts)
+		again, err := s.draft(ctx, &c, opts)
 		if err != nil {
 			return nil, err
 		}
@@ -119,7 +61,7 @@ func (s *store) commit(ctx context.Context, c candidate, opts Options, d *draft,
 	var out Outcome
 	if err = fault("journal"); err == nil {
 		err = s.whole(func() (err error) {
-			out, err = opts.Committer.Commit(ctx, &State{Snapshot: from, Raw: d.live.Raw}, &State{Snapshot: d.plan.Wanted, Raw: c.raw})
+			out, err = opts.Committer.Commit(ctx, &State{Snapshot: from, Raw: d.live.Raw}, c.state(d))
 			return err
 		})
 	}
@@ -151,6 +93,9 @@ func (s *store) begin(c candidate, d *draft, from *ruleset.Snapshot) (*Generatio
 	g := c.generation
 	g.Number, g.Parent, g.At = s.Last+1, s.Current, time.Now().UTC().Truncate(time.Second)
 	g.Keep = d.keep
+	if !c.back {
+		g.Former, g.Since = formerValues(d.formerOf(), d.base, c.ours, d.live.Snapshot), d.since(c)
+	}
 	if err := s.writeGeneration(&g, c.artifact, c.ours, d.live); err != nil {
 		return nil, 0, errors.Join(err, s.discard(g.Number))
 	}
@@ -177,11 +122,11 @@ func (s *store) prove(ctx context.Context, c candidate, opts Options, d *draft, 
 	if err := fault("readback"); err != nil {
 		return err
 	}
-	now, err := capture(ctx, c.ours)
+	now, err := capture(ctx, d.plan.Wanted)
 	if err != nil {
 		return err
 	}
-	if err := equal("read back", d.plan.Wanted, onlySysctls(now.Snapshot, c.ours.Sysctls)); err != nil {
+	if err := equal("read back", d.plan.Wanted, onlySysctls(now.Snapshot, d.plan.Wanted.Sysctls)); err != nil {
 		return err
 	}
 	live, err := netfilter.Objects(ctx)
@@ -211,7 +156,7 @@ func (s *store) settle(to int) error {
 // unchanged records a candidate that the live firewall already is.
 func (s *store) unchanged(c candidate, d *draft) (*Result, error) {
 	if s.Current > 0 && !c.back {
-		if g, err := s.generation(s.Current); err == nil && g.Digest == c.generation.Digest && g.Applied == digest(c.ours.Dumps) {
+		if g, err := s.generation(s.Current); err == nil && g.Digest == c.generation.Digest && g.Applied == digest(c.ours.Dumps) && slices.Equal(g.Keep, d.keep) {
 			return d.result(s, c, Unchanged), nil
 		}
 	}

@@ -48,7 +48,7 @@ func Inspect(ctx context.Context, opts Options) (*Status, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, _, err := merge(base, base, live.Snapshot, append(g.Keep, opts.Keep...))
+	p, _, err := merge(base, base, live.Snapshot, MergeOptions{Keep: append(g.Keep, opts.Keep...)})
 	if err != nil {
 		return nil, err
 	}
