@@ -44,7 +44,8 @@ import (
 
 // Parse reads the output of nft -j list ruleset, or what Canonical made of it,
 // and returns the native tables in canonical order; those that an iptables
-// program owns are left out. Errors are of type *ruleset.SyntaxError.
+// program owns are left out. Errors are of type *ruleset.SyntaxError; names and
+// strings that nft's language cannot write are among them, see CheckName.
 //
 // A rule's Text is nft syntax, as nft list ruleset would print it with -n -s;
 // Raw is its JSON. What a statement holds that this package cannot put in nft's
