@@ -21,6 +21,11 @@ type command struct {
 	// foreign is set by -4 and -6 on a line that is for the other family.
 	foreign bool
 
+	// direct says that these are the arguments of a call, which names its
+	// table, and not a line of restore input.
+	direct bool
+	table  string
+
 	words   []word
 	pos     int
 	negated bool

@@ -55,6 +55,8 @@ var ipGlobals = []global{
 	{letter: 'g', names: "goto"},
 	{letter: 'n', names: "numeric", args: none},
 	{letter: 'x', names: "exact", args: none},
+	{letter: 'w', names: "wait", args: maybe},
+	{letter: 'W', names: "wait-interval", args: maybe},
 	{letter: '0', names: "line-numbers", args: none},
 	{letter: '4', names: "ipv4", args: none},
 	{letter: '6', names: "ipv6", args: none},
@@ -135,11 +137,28 @@ func (c *command) global(g *global, arg string) error {
 	case 'c':
 		return c.counters(arg)
 	case 'h', 'V':
+		if c.direct {
+			// A call prints and exits, whatever else it has.
+			c.op, c.foreign = 0, true
+			return nil
+		}
 		// The restore programs print and exit, without an error and
 		// without having loaded anything.
 		return fmt.Errorf("-%c ends a restore", g.letter)
 	case 't':
+		if c.direct {
+			c.table = arg
+			return nil
+		}
 		return fmt.Errorf("the -t option cannot be used in a restore")
+	case 'w', 'W':
+		if !c.direct {
+			return fmt.Errorf("the -%c option cannot be used in a restore", g.letter)
+		}
+		if arg == "" {
+			c.operand() // seconds
+		}
+		return nil
 	case 'n', 'x', 'v', 'M', '0', 0:
 		return nil
 	case '4', '6':
