@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/fwc-dev/fwc/ruleset"
 	"github.com/fwc-dev/fwc/ruleset/ipset"
@@ -19,6 +20,8 @@ type parts struct {
 	// source has the dump of each native table, whose text the model does not
 	// hold whole.
 	source map[tableKey]*ruleset.Snapshot
+	// like has the order of the native tables, as far as it has them.
+	like *ruleset.Snapshot
 }
 
 func newParts() *parts { return &parts{source: map[tableKey]*ruleset.Snapshot{}} }
@@ -73,7 +76,11 @@ func ofKind(all []ruleset.Table, kind ruleset.Kind, backend ruleset.Backend) (ou
 
 // native joins the objects of the native tables from their dumps.
 func (p *parts) native() ([]byte, error) {
-	var all []json.RawMessage
+	type piece struct {
+		key tableKey
+		raw json.RawMessage
+	}
+	var pieces []piece
 	done := map[*ruleset.Snapshot]bool{}
 	for i := range p.tables {
 		s := p.source[keyOf(&p.tables[i])]
@@ -81,14 +88,34 @@ func (p *parts) native() ([]byte, error) {
 			continue
 		}
 		done[s] = true
-		objects, err := nativeObjects(s, func(k tableKey) bool { return p.source[k] == s })
+		err := eachNative(s, func(k tableKey, _, _ string, raw json.RawMessage) {
+			if p.source[k] == s {
+				pieces = append(pieces, piece{k, raw})
+			}
+		})
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, objects...)
 	}
-	if len(all) == 0 {
+	if len(pieces) == 0 {
 		return nil, nil
+	}
+	if len(done) > 1 && p.like != nil {
+		order, err := nativeOrder(p.like)
+		if err != nil {
+			return nil, err
+		}
+		rank := func(k tableKey) int {
+			if i := slices.Index(order, k); i >= 0 {
+				return i
+			}
+			return len(order)
+		}
+		slices.SortStableFunc(pieces, func(a, b piece) int { return rank(a.key) - rank(b.key) })
+	}
+	all := make([]json.RawMessage, len(pieces))
+	for i := range pieces {
+		all[i] = pieces[i].raw
 	}
 	text, err := json.Marshal(map[string]any{"nftables": all})
 	if err != nil {
@@ -99,32 +126,43 @@ func (p *parts) native() ([]byte, error) {
 
 // nativeObjects returns the JSON objects of those native tables of a snapshot
 // that want names, in the order of its dump, which nft can load.
-func nativeObjects(s *ruleset.Snapshot, want func(tableKey) bool) ([]json.RawMessage, error) {
+func nativeObjects(s *ruleset.Snapshot, want func(tableKey) bool) (out []json.RawMessage, err error) {
+	err = eachNative(s, func(k tableKey, kind, name string, raw json.RawMessage) {
+		if want(k) {
+			out = append(out, raw)
+		}
+	})
+	return out, err
+}
+
+// eachNative calls visit for the JSON objects of a snapshot's native tables, in
+// the order of its dump.
+func eachNative(s *ruleset.Snapshot, visit func(k tableKey, kind, name string, raw json.RawMessage)) error {
 	d := s.Dump(ruleset.NFTables, ruleset.NFT)
 	if d == nil {
-		return nil, nil
+		return nil
 	}
 	var doc struct {
 		Nftables []json.RawMessage `json:"nftables"`
 	}
 	if err := json.Unmarshal(d.Text, &doc); err != nil {
-		return nil, fmt.Errorf("%s: %w", d.Name(), err)
+		return fmt.Errorf("%s: %w", d.Name(), err)
 	}
-	var out []json.RawMessage
 	for _, raw := range doc.Nftables {
-		// Not a struct: its fields would match keys in other spellings too.
-		var object map[string]map[string]any
+		var object map[string]struct {
+			Family ruleset.Family `json:"family"`
+			Table  string         `json:"table"`
+			Name   string         `json:"name"`
+		}
 		if err := json.Unmarshal(raw, &object); err != nil {
-			return nil, fmt.Errorf("%s: %w", d.Name(), err)
+			return fmt.Errorf("%s: %w", d.Name(), err)
 		}
 		for kind, o := range object {
-			at := map[bool]string{true: "name", false: "table"}[kind == "table"]
-			family, _ := o["family"].(string)
-			table, _ := o[at].(string)
-			if want(tableKey{ruleset.NFT, ruleset.Family(family), table, true}) {
-				out = append(out, raw)
+			if kind == "table" {
+				o.Table = o.Name
 			}
+			visit(tableKey{ruleset.NFT, o.Family, o.Table, true}, kind, o.Name, raw)
 		}
 	}
-	return out, nil
+	return nil
 }

@@ -12,6 +12,7 @@ import (
 type merger struct {
 	base, ours, live *ruleset.Snapshot
 	keep             Keep
+	anew             map[tableKey]bool // native tables that are loaded whatever they are
 
 	kept []Foreign // vouched for, and part of the wanted state
 	lost []Foreign // not vouched for, and not part of it

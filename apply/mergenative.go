@@ -22,7 +22,7 @@ func (m *merger) native(base, ours, live *ruleset.Table) *ruleset.Table {
 			return nil
 		}
 		return live
-	case ours != nil && sameTable(withoutDynamic(ours), withoutDynamic(live)):
+	case ours != nil && !m.anew[keyOf(ours)] && sameTable(withoutDynamic(ours), withoutDynamic(live)):
 		// Elements that come at run time stay where nothing else changes.
 		if base == nil || sameTable(withoutDynamic(base), withoutDynamic(ours)) && sameElements(base, ours) {
 			return live
@@ -107,10 +107,6 @@ func withoutDynamic(t *ruleset.Table) *ruleset.Table {
 		}
 	}
 	return &out
-}
-
-func sameTable(a, b *ruleset.Table) bool {
-	return len(ruleset.Diff(&ruleset.Snapshot{Tables: []ruleset.Table{*a}}, &ruleset.Snapshot{Tables: []ruleset.Table{*b}})) == 0
 }
 
 func sameElements(a, b *ruleset.Table) bool {

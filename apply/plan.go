@@ -2,7 +2,6 @@ package apply
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/fwc-dev/fwc/ruleset"
 )
@@ -27,6 +26,10 @@ type Plan struct {
 	Notes []string
 
 	lost []Foreign // as Lost, whatever Replace says
+	ours *ruleset.Snapshot
+	// anew are native tables of fwc's that must be loaded although they are as
+	// wanted, so that their chains run in the right order.
+	anew map[tableKey]bool
 	// carried are native tables of others: part of Wanted and never sent.
 	carried map[tableKey]bool
 }
@@ -76,9 +79,14 @@ func merge(base, ours, live *ruleset.Snapshot, opts MergeOptions) (*Plan, []Fore
 	if base == nil {
 		base = &ruleset.Snapshot{}
 	}
-	m := &merger{base: base, ours: ours, live: live, keep: opts.Keep}
-	p := &Plan{carried: map[tableKey]bool{}}
+	p := &Plan{carried: map[tableKey]bool{}, ours: ours}
+	var err error
+	if p.anew, err = together(live, ours, p.own); err != nil {
+		return nil, nil, err
+	}
+	m := &merger{base: base, ours: ours, live: live, keep: opts.Keep, anew: p.anew}
 	wanted := newParts()
+	wanted.like = ours
 	for _, k := range tableKeys(ours, live) {
 		b, o, l := tableOf(base, k), tableOf(ours, k), tableOf(live, k)
 		if !k.Native {
@@ -100,19 +108,23 @@ func merge(base, ours, live *ruleset.Snapshot, opts MergeOptions) (*Plan, []Fore
 	wanted.sysctls, p.Notes = m.sysctls(opts.Former)
 	p.Live = onlySysctls(live, wanted.sysctls)
 	p.Wanted = ours
-	if len(m.kept) > 0 || !same(ruleset.New(nil, wanted.tables, wanted.sets, wanted.sysctls), ours) {
-		var err error
+	if len(m.kept) > 0 || !alike(ruleset.New(nil, wanted.tables, wanted.sets, wanted.sysctls), ours) {
 		if p.Wanted, err = wanted.snapshot(); err != nil {
 			return nil, nil, err
 		}
 	}
 	p.Foreign, p.lost = m.kept, m.lost
-	p.compare()
-	return p, m.lost, nil
+	return p, m.lost, p.compare()
 }
 
+// own says whether fwc wants a table of that name: kept tables of others aside.
+func (p *Plan) own(k tableKey) bool { return tableOf(p.ours, k) != nil }
+
 // compare lists the changes.
-func (p *Plan) compare() { p.Changes = ruleset.Diff(settled(p.Live), settled(p.Wanted)) }
+func (p *Plan) compare() (err error) {
+	p.Changes, err = changes(p.Live, p.Wanted, p.own)
+	return err
+}
 
 // loadable returns what of the wanted firewall an empty namespace can take:
 // all but the native tables that stay untouched, and the sysctls, many of
@@ -163,49 +175,4 @@ func onlySysctls(s *ruleset.Snapshot, list []ruleset.Sysctl) *ruleset.Snapshot {
 	out := *s
 	out.Sysctls = kept
 	return &out
-}
-
-// settled returns s without what makes no difference to a packet and that the
-// kernel does not reproduce: xtables tables with nothing in them, elements that
-// native sets get at run time, the size of an ipset's hash, and the time that
-// its members have left.
-func settled(s *ruleset.Snapshot) *ruleset.Snapshot {
-	out := *s
-	out.Tables = slices.DeleteFunc(slices.Clone(s.Tables), func(t ruleset.Table) bool { return nothing(&t) })
-	for i := range out.Tables {
-		if t := &out.Tables[i]; t.Native {
-			*t = *withoutDynamic(t)
-		}
-	}
-	out.Sets = slices.Clone(s.Sets)
-	for i := range out.Sets {
-		set := &out.Sets[i]
-		set.Options = shape(set)
-		if !strings.Contains(set.Options, "timeout") {
-			continue
-		}
-		set.Members = slices.Clone(set.Members)
-		for k, member := range set.Members {
-			set.Members[k] = memberKey(member)
-		}
-		slices.Sort(set.Members)
-	}
-	return &out
-}
-
-// shape returns a set's options without the size of its hash, which grows with
-// the members and never shrinks.
-func shape(s *ruleset.Set) string {
-	f := strings.Fields(s.Options)
-	for i := 0; i+1 < len(f); i++ {
-		if f[i] == "hashsize" {
-			return strings.Join(slices.Delete(f, i, i+2), " ")
-		}
-	}
-	return strings.Join(f, " ")
-}
-
-// same says whether two snapshots are one firewall.
-func same(a, b *ruleset.Snapshot) bool {
-	return len(ruleset.Diff(settled(a), settled(b))) == 0
 }

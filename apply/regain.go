@@ -38,8 +38,7 @@ func mergeBack(base, ours, live *ruleset.Snapshot, opts MergeOptions, list []und
 	if len(p.Lost) > 0 && !opts.Replace {
 		return nil, &ForeignError{Foreign: p.Lost}
 	}
-	p.compare()
-	return p, nil
+	return p, p.compare()
 }
 
 // regainer brings back into a plan what an undone generation removed: content
@@ -69,6 +68,7 @@ func (p *Plan) regain(u undone, mine *ruleset.Snapshot) error {
 		r.base = &ruleset.Snapshot{}
 	}
 	out := newParts()
+	out.like = p.Wanted
 	for _, k := range tableKeys(p.Wanted, u.before.Snapshot) {
 		now, before := tableOf(p.Wanted, k), tableOf(u.before.Snapshot, k)
 		switch {

@@ -126,7 +126,7 @@ func (s *store) prove(ctx context.Context, c candidate, opts Options, d *draft, 
 	if err != nil {
 		return err
 	}
-	if err := equal("read back", d.plan.Wanted, onlySysctls(now.Snapshot, d.plan.Wanted.Sysctls)); err != nil {
+	if err := equal("read back", d.plan.Wanted, onlySysctls(now.Snapshot, d.plan.Wanted.Sysctls), d.plan.own); err != nil {
 		return err
 	}
 	live, err := netfilter.Objects(ctx)

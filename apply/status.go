@@ -52,9 +52,9 @@ func Inspect(ctx context.Context, opts Options) (*Status, error) {
 	if err != nil {
 		return nil, err
 	}
-	st.Drift = ruleset.Diff(settled(p.Wanted), settled(p.Live))
 	st.Foreign = p.Foreign
-	return st, nil
+	st.Drift, err = changes(p.Wanted, p.Live, p.own)
+	return st, err
 }
 
 // held says whether another process holds the lock. Who cannot even open the

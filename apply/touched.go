@@ -42,6 +42,7 @@ func touched(from, to *ruleset.Snapshot) touchedSet {
 // before, and all sysctls as they were.
 func overlay(now, before *ruleset.Snapshot, t *touchedSet) (*ruleset.Snapshot, error) {
 	p := newParts()
+	p.like = before
 	for _, k := range tableKeys(before, now) {
 		from := now
 		if t.table(k) {

@@ -2,7 +2,6 @@ package apply
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/fwc-dev/fwc/internal/netfilter"
 	"github.com/fwc-dev/fwc/internal/netns"
@@ -37,7 +36,7 @@ func trial(ctx context.Context, s *ruleset.Snapshot) (*netfilter.State, error) {
 		if err != nil {
 			return err
 		}
-		if err := equal("what was loaded", s, got); err != nil {
+		if err := equal("what was loaded", s, got, all); err != nil {
 			return err
 		}
 		objects, err = netfilter.Objects(ctx)
@@ -59,34 +58,4 @@ func (p *Plan) trial(ctx context.Context) (*netfilter.State, error) {
 		return nil, err
 	}
 	return trial(ctx, s)
-}
-
-// equal returns an error that names the first difference between two
-// firewalls.
-func equal(what string, want, got *ruleset.Snapshot) error {
-	changes := ruleset.Diff(settled(want), settled(got))
-	if len(changes) == 0 {
-		return nil
-	}
-	return fmt.Errorf("%s is not what was wanted, in %s: %s", what, count(len(changes), "place"), describe(&changes[0]))
-}
-
-// describe puts a change in words.
-func describe(c *ruleset.Change) string {
-	where := ""
-	if c.Table != "" {
-		where = fmt.Sprintf("%s table %s %s: ", c.Backend, c.Family, c.Table)
-	}
-	text := c.New
-	switch {
-	case c.Kind == ruleset.Changed:
-		text = fmt.Sprintf("%q became %q", c.Old, c.New)
-	case text == "":
-		text = c.Old
-	}
-	name := c.Object
-	if name == "" {
-		name = c.Chain
-	}
-	return fmt.Sprintf("%s%s %s %s: %s", where, c.Kind, c.Subject, name, text)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/fwc-dev/fwc/internal/netfilter"
@@ -43,12 +44,12 @@ func (d *draft) try(ctx context.Context, opts Options) (*netfilter.State, *rules
 	if err != nil {
 		return nil, nil, err
 	}
-	alike := differ(wanted, live, func(k tableKey) bool {
+	unlike := differ(wanted, live, func(k tableKey) bool {
 		f, t := tableOf(d.live.Snapshot, k), tableOf(d.plan.Wanted, k)
 		return f != nil && t != nil && !d.plan.carried[k] && sameTable(f, t)
 	})
 	if !opts.Replace {
-		lossy := alike
+		lossy := unlike
 		if back != nil && former.err == nil {
 			lossy = append(lossy, differ(former.objects, live, func(k tableKey) bool { return tableOf(back, k) != nil })...)
 		}
@@ -59,19 +60,28 @@ func (d *draft) try(ctx context.Context, opts Options) (*netfilter.State, *rules
 			return nil, nil, fmt.Errorf("%w: %w", ErrNoWayBack, former.err)
 		}
 	}
-	from := *d.live.Snapshot
-	from.Tables = slices.DeleteFunc(slices.Clone(from.Tables), func(t ruleset.Table) bool {
-		return slices.ContainsFunc(alike, func(m netfilter.Mismatch) bool {
-			return m.Backend == t.Backend && m.Family == t.Family && m.Table == t.Name
-		})
-	})
-	return wanted, &from, nil
+	anew := maps.Clone(d.plan.anew)
+	if anew == nil {
+		anew = map[tableKey]bool{}
+	}
+	for _, m := range unlike {
+		anew[tableKey{m.Backend, m.Family, m.Table, false}] = true
+		anew[tableKey{m.Backend, m.Family, m.Table, true}] = true
+	}
+	return wanted, without(d.live.Snapshot, anew), nil
+}
+
+// without returns s without those tables.
+func without(s *ruleset.Snapshot, tables map[tableKey]bool) *ruleset.Snapshot {
+	out := *s
+	out.Tables = slices.DeleteFunc(slices.Clone(s.Tables), func(t ruleset.Table) bool { return tables[keyOf(&t)] })
+	return &out
 }
 
 // touchedNow returns the live tables that the plan touches, with the sets; nil
 // if it touches none.
 func (d *draft) touchedNow() (*ruleset.Snapshot, error) {
-	t := touched(d.live.Snapshot, d.plan.Wanted)
+	t := touched(without(d.live.Snapshot, d.plan.anew), d.plan.Wanted)
 	p := newParts()
 	for i := range d.live.Tables {
 		if table := &d.live.Tables[i]; t.table(keyOf(table)) {

@@ -35,8 +35,12 @@ func (s *store) putBack(ctx context.Context, committer Committer, before *State)
 	if err != nil {
 		return err
 	}
+	anew, err := together(now.Snapshot, target, s.Pending.Touched.table)
+	if err != nil {
+		return err
+	}
 	err = s.whole(func() error {
-		_, err := committer.Commit(ctx, now, &State{Snapshot: target, Raw: before.Raw})
+		_, err := committer.Commit(ctx, &State{Snapshot: without(now.Snapshot, anew), Raw: now.Raw}, &State{Snapshot: target, Raw: before.Raw})
 		return err
 	})
 	if err != nil {
@@ -46,7 +50,7 @@ func (s *store) putBack(ctx context.Context, committer Committer, before *State)
 	if err != nil {
 		return err
 	}
-	return equal("what was put back", target, onlySysctls(after.Snapshot, target.Sysctls))
+	return equal("what was put back", target, onlySysctls(after.Snapshot, target.Sysctls), s.Pending.Touched.table)
 }
 
 // forget drops the pending change from the journal and what was stored for it.
