@@ -176,7 +176,7 @@ func benchHost(b *testing.B, fn func(h *host)) {
 
 func (h *host) parsed(text string) *ruleset.Snapshot {
 	h.t.Helper()
-	s, err := parse(text, "")
+	s, err := parseTexts(text, "")
 	h.must(err)
 	return s
 }

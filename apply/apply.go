@@ -44,6 +44,8 @@ type Options struct {
 	DryRun bool
 	// Committer changes the kernel; nil is PerTable.
 	Committer Committer
+
+	fault fault
 }
 
 func (o Options) withDefaults() Options {
@@ -57,7 +59,7 @@ func (o Options) withDefaults() Options {
 		o.CheckTimeout = DefaultCheckTimeout
 	}
 	if o.Committer == nil {
-		o.Committer = PerTable{Wait: o.LockWait}
+		o.Committer = PerTable{Wait: o.LockWait, fault: o.fault}
 	}
 	return o
 }

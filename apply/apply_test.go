@@ -145,7 +145,7 @@ func TestFailureLeavesNoTrace(t *testing.T) {
 				}
 				for _, p := range points {
 					reached := false
-					withFault(t, func(point string) error {
+					h.withFault(func(point string) error {
 						if point != p || reached {
 							return nil
 						}
@@ -189,10 +189,9 @@ func (h *host) traffic() {
 	}
 }
 
-func withFault(t *testing.T, f func(string) error, fn func()) {
-	t.Helper()
-	old := fault
-	fault = f
-	defer func() { fault = old }()
+// withFault runs fn with what the host does calling f at each step.
+func (h *host) withFault(f fault, fn func()) {
+	h.fault = f
+	defer func() { h.fault = nil }()
 	fn()
 }

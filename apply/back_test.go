@@ -184,74 +184,80 @@ func TestRollbackNeedsARealStep(t *testing.T) {
 func TestSysctlsGoBack(t *testing.T) {
 	key := func(k, v string) ruleset.Sysctl { return ruleset.Sysctl{Key: k, Value: v} }
 	const forward, cookies, redirects = "net.ipv4.ip_forward", "net.ipv4.tcp_syncookies", "net.ipv4.conf.all.accept_redirects"
-	onHost(t, func(h *host) {
-		read := func() string {
-			return h.sh("cd /proc/sys/net/ipv4; cat ip_forward tcp_syncookies conf/all/accept_redirects conf/lo/forwarding | xargs")
-		}
-		// Switching forwarding off would set accept_redirects and unset lo's.
-		h.sh("cd /proc/sys/net/ipv4; echo 0 > conf/all/accept_redirects; echo 1 > conf/lo/forwarding; echo 2 > tcp_syncookies")
-		const before = "0 2 0 1\n"
-		rules := "iptables -A INPUT -j ACCEPT"
-		a, b, bare := h.built(rules, key(forward, "1")), h.built(rules, key(forward, "1"), key(cookies, "0")), h.built(rules)
-		h.applied(a)
-		h.applied(b)
-		if got := read(); got != "1 0 0 1\n" {
-			t.Errorf("with both: %s", got)
-		}
-		c := candidate{ours: bare, generation: Generation{Digest: "d"}}
-		plan, err := dryRun(h.ctx, c, h.options())
-		h.must(err)
-		if len(plan.Changes) != 2 {
-			t.Errorf("plan: %+v", plan.Changes)
-		}
-		r := h.applied(bare)
-		if got := read(); got != before || r.Result != Applied || len(r.Notes) > 0 {
-			t.Errorf("without: %s%+v", got, r)
-		}
-		st, err := Inspect(h.ctx, h.options())
-		h.must(err)
-		if len(st.Drift) > 0 {
-			t.Errorf("drift %+v", st.Drift)
-		}
-		_, err = Rollback(h.ctx, Previous, h.options())
-		h.must(err)
-		if got := read(); got != "1 0 0 1\n" {
-			t.Errorf("back to both: %s", got)
-		}
-		_, err = Rollback(h.ctx, Previous, h.options())
-		h.must(err)
-		if got := read(); got != "1 2 0 1\n" {
-			t.Errorf("back to one: %s", got)
-		}
-		_, err = Rollback(h.ctx, BeforeFWC, h.options())
-		h.must(err)
-		if got := read(); got != before {
-			t.Errorf("before fwc: %s", got)
-		}
+	t.Run("to what they were", func(t *testing.T) {
+		onHost(t, func(h *host) {
+			read := func() string {
+				return h.sh("cd /proc/sys/net/ipv4; cat ip_forward tcp_syncookies conf/all/accept_redirects conf/lo/forwarding | xargs")
+			}
+			// Switching forwarding off would set accept_redirects and unset lo's.
+			h.sh("cd /proc/sys/net/ipv4; echo 0 > conf/all/accept_redirects; echo 1 > conf/lo/forwarding; echo 2 > tcp_syncookies")
+			const before = "0 2 0 1\n"
+			rules := "iptables -A INPUT -j ACCEPT"
+			a, b, bare := h.built(rules, key(forward, "1")), h.built(rules, key(forward, "1"), key(cookies, "0")), h.built(rules)
+			h.applied(a)
+			h.applied(b)
+			if got := read(); got != "1 0 0 1\n" {
+				t.Errorf("with both: %s", got)
+			}
+			c := candidate{ours: bare, generation: Generation{Digest: "d"}}
+			plan, err := dryRun(h.ctx, c, h.options())
+			h.must(err)
+			if len(plan.Changes) != 2 {
+				t.Errorf("plan: %+v", plan.Changes)
+			}
+			r := h.applied(bare)
+			if got := read(); got != before || r.Result != Applied || len(r.Notes) > 0 {
+				t.Errorf("without: %s%+v", got, r)
+			}
+			st, err := Inspect(h.ctx, h.options())
+			h.must(err)
+			if len(st.Drift) > 0 {
+				t.Errorf("drift %+v", st.Drift)
+			}
+			_, err = Rollback(h.ctx, Previous, h.options())
+			h.must(err)
+			if got := read(); got != "1 0 0 1\n" {
+				t.Errorf("back to both: %s", got)
+			}
+			_, err = Rollback(h.ctx, Previous, h.options())
+			h.must(err)
+			if got := read(); got != "1 2 0 1\n" {
+				t.Errorf("back to one: %s", got)
+			}
+			_, err = Rollback(h.ctx, BeforeFWC, h.options())
+			h.must(err)
+			if got := read(); got != before {
+				t.Errorf("before fwc: %s", got)
+			}
+		})
 	})
-	onHost(t, func(h *host) {
-		// Another name for the same variable is no other variable.
-		h.applied(h.built(":", key(forward, "1"), key(cookies, "0")))
-		h.applied(h.built(":", key("net.ipv4.conf.all.forwarding", "1"), key(redirects, "1")))
-		if got := h.sh("cd /proc/sys/net/ipv4; cat ip_forward tcp_syncookies | xargs"); got != "1 1\n" {
-			t.Errorf("by the other name: %s", got)
-		}
-		h.sh("echo 0 > /proc/sys/net/ipv4/conf/all/accept_redirects")
-		r := h.applied(h.built(":"))
-		if got := h.sh("cat /proc/sys/net/ipv4/ip_forward"); got != "0\n" {
-			t.Errorf("forwarding stays %s", got)
-		}
-		if len(r.Notes) != 0 && !strings.Contains(r.Notes[0], redirects) {
-			t.Errorf("notes %q", r.Notes)
-		}
+	t.Run("by another name", func(t *testing.T) {
+		onHost(t, func(h *host) {
+			// Another name for the same variable is no other variable.
+			h.applied(h.built(":", key(forward, "1"), key(cookies, "0")))
+			h.applied(h.built(":", key("net.ipv4.conf.all.forwarding", "1"), key(redirects, "1")))
+			if got := h.sh("cd /proc/sys/net/ipv4; cat ip_forward tcp_syncookies | xargs"); got != "1 1\n" {
+				t.Errorf("by the other name: %s", got)
+			}
+			h.sh("echo 0 > /proc/sys/net/ipv4/conf/all/accept_redirects")
+			r := h.applied(h.built(":"))
+			if got := h.sh("cat /proc/sys/net/ipv4/ip_forward"); got != "0\n" {
+				t.Errorf("forwarding stays %s", got)
+			}
+			if len(r.Notes) != 0 && !strings.Contains(r.Notes[0], redirects) {
+				t.Errorf("notes %q", r.Notes)
+			}
+		})
 	})
-	onHost(t, func(h *host) {
-		h.applied(h.built(":", key(cookies, "2")))
-		h.sh("sed -i '/formerSysctls/,/}/d' " + h.dir + "/generations/1/generation.json")
-		r := h.applied(h.built(rulesOnly))
-		if got := h.sh("cat /proc/sys/net/ipv4/tcp_syncookies"); got != "2\n" || len(r.Notes) != 1 || !strings.Contains(r.Notes[0], "is not known") {
-			t.Errorf("an unknown former value: %s%q", got, r.Notes)
-		}
+	t.Run("unknown", func(t *testing.T) {
+		onHost(t, func(h *host) {
+			h.applied(h.built(":", key(cookies, "2")))
+			h.sh("sed -i '/formerSysctls/,/}/d' " + h.dir + "/generations/1/generation.json")
+			r := h.applied(h.built(rulesOnly))
+			if got := h.sh("cat /proc/sys/net/ipv4/tcp_syncookies"); got != "2\n" || len(r.Notes) != 1 || !strings.Contains(r.Notes[0], "is not known") {
+				t.Errorf("an unknown former value: %s%q", got, r.Notes)
+			}
+		})
 	})
 }
 

@@ -41,15 +41,24 @@ type Outcome struct {
 type PerTable struct {
 	// Wait bounds the wait for the xtables lock, 0 for no bound.
 	Wait time.Duration
+
+	fault fault
 }
 
 // fault is called at each step of a change with its name; tests make it fail
-// or end the process there.
-var fault = func(point string) error { return nil }
+// or end the process there. It may be nil.
+type fault func(point string) error
+
+func (f fault) at(point string) error {
+	if f == nil {
+		return nil
+	}
+	return f(point)
+}
 
 // Commit implements Committer.
 func (p PerTable) Commit(ctx context.Context, from, to *State) (Outcome, error) {
-	c := &change{ctx: ctx, wait: p.Wait, from: from, to: to}
+	c := &change{ctx: ctx, wait: p.Wait, fault: p.fault, from: from, to: to}
 	err := c.run()
 	if c.out.Transactions > 1 {
 		c.out.Fallback = "each table is replaced in a transaction of its own"
@@ -61,6 +70,7 @@ func (p PerTable) Commit(ctx context.Context, from, to *State) (Outcome, error) 
 type change struct {
 	ctx      context.Context
 	wait     time.Duration
+	fault    fault
 	from, to *State
 	out      Outcome
 }
@@ -86,7 +96,7 @@ func (c *change) run() error {
 		if err := c.ctx.Err(); err != nil {
 			return context.Cause(c.ctx)
 		}
-		if err := fault(s.name); err != nil {
+		if err := c.fault.at(s.name); err != nil {
 			return err
 		}
 		if err := s.do(); err != nil {

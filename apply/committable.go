@@ -88,7 +88,7 @@ func (c *change) loadTables(p *tablePlan, stand map[string]string) error {
 			if len(tables) == 0 {
 				continue
 			}
-			if err := fault("tables " + string(kind)); err != nil {
+			if err := c.fault.at("tables " + string(kind)); err != nil {
 				return err
 			}
 			if err := c.restore(kind, backend, tables, stand); err != nil {
@@ -136,14 +136,14 @@ func (c *change) settleEmpty(p *tablePlan) error {
 // new table has a rule of the present one, or come from the state that is
 // being put back.
 func (c *change) restore(kind ruleset.Kind, backend ruleset.Backend, tables []ruleset.Table, stand map[string]string) error {
-	source := c.from.Raw
+	source, like := c.from.Raw, c.from.Snapshot
 	switch {
 	case c.to.Counters != nil:
 		source = c.to.Counters
 	case c.to.Raw != nil:
-		source = c.to.Raw
+		source, like = c.to.Raw, c.to.Snapshot
 	}
-	n, err := countersOf(source, kind, backend)
+	n, err := countersOf(source, kind, backend, like)
 	if err != nil {
 		return err
 	}

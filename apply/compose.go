@@ -149,19 +149,17 @@ func eachNative(s *ruleset.Snapshot, visit func(k tableKey, kind, name string, r
 		return fmt.Errorf("%s: %w", d.Name(), err)
 	}
 	for _, raw := range doc.Nftables {
-		var object map[string]struct {
-			Family ruleset.Family `json:"family"`
-			Table  string         `json:"table"`
-			Name   string         `json:"name"`
-		}
+		// Not a struct: its fields would match keys in other spellings too.
+		var object map[string]map[string]any
 		if err := json.Unmarshal(raw, &object); err != nil {
 			return fmt.Errorf("%s: %w", d.Name(), err)
 		}
 		for kind, o := range object {
-			if kind == "table" {
-				o.Table = o.Name
-			}
-			visit(tableKey{ruleset.NFT, o.Family, o.Table, true}, kind, o.Name, raw)
+			at := map[bool]string{true: "name", false: "table"}[kind == "table"]
+			family, _ := o["family"].(string)
+			table, _ := o[at].(string)
+			name, _ := o["name"].(string)
+			visit(tableKey{ruleset.NFT, ruleset.Family(family), table, true}, kind, name, raw)
 		}
 	}
 	return nil

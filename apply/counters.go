@@ -16,11 +16,16 @@ type counters struct {
 }
 
 // countersOf reads the counters of one kind and backend from raw dumps. Of two
-// dumps of one kind the first counts.
-func countersOf(raw []ruleset.Dump, kind ruleset.Kind, backend ruleset.Backend) (*counters, error) {
+// dumps of one kind the first counts. A dump that is, counters aside, the one
+// of like needs no parsing.
+func countersOf(raw []ruleset.Dump, kind ruleset.Kind, backend ruleset.Backend, like *ruleset.Snapshot) (*counters, error) {
 	n := &counters{rules: map[string][]string{}, chains: map[string]string{}}
 	for _, d := range raw {
 		if d.Kind != kind || d.Backend != backend {
+			continue
+		}
+		if text := bare(d); text != nil && holds(like, d, text) {
+			n.scan(d.Text)
 			continue
 		}
 		tables, err := xtables.Parse(kind, backend, d.Name(), d.Text)
@@ -36,7 +41,7 @@ func countersOf(raw []ruleset.Dump, kind ruleset.Kind, backend ruleset.Backend) 
 				}
 				for _, r := range c.Rules {
 					if v := bracketed(r.Raw); v != "" {
-						k := t.Name + " -A " + c.Name + " " + r.Text
+						k := strings.TrimRight(t.Name+" -A "+c.Name+" "+r.Text, " ")
 						n.rules[k] = append(n.rules[k], v)
 					}
 				}
@@ -44,6 +49,28 @@ func countersOf(raw []ruleset.Dump, kind ruleset.Kind, backend ruleset.Backend) 
 		}
 	}
 	return n, nil
+}
+
+// scan reads the counters of a save of iptables whose rules are canonical.
+func (n *counters) scan(text []byte) {
+	table := ""
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimSuffix(line, "\n")
+		switch {
+		case strings.HasPrefix(line, "*"):
+			table = line[1:]
+		case strings.HasPrefix(line, ":"):
+			name, _, _ := strings.Cut(line[1:], " ")
+			if k := table + " " + name; n.chains[k] == "" {
+				n.chains[k] = bracketed(line)
+			}
+		case strings.HasPrefix(line, "["):
+			if v, rule, ok := strings.Cut(line[1:], "] "); ok {
+				k := strings.TrimRight(table+" "+rule, " ")
+				n.rules[k] = append(n.rules[k], v)
+			}
+		}
+	}
 }
 
 // emptyTables returns the xtables tables of raw dumps that have nothing in them.
@@ -97,7 +124,7 @@ func render(kind ruleset.Kind, text []byte, n *counters, stand map[string]string
 				}
 			}
 		case strings.HasPrefix(line, "-A "):
-			k := table + " " + line
+			k := strings.TrimRight(table+" "+line, " ")
 			line = standIn(line, stand)
 			if q := n.rules[k]; len(q) > 0 {
 				n.rules[k] = q[1:]

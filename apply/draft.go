@@ -7,9 +7,7 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/fwc-dev/fwc/internal/netfilter"
 	"github.com/fwc-dev/fwc/ruleset"
-	"github.com/fwc-dev/fwc/ruleset/dump"
 )
 
 // draft is a plan and the live state that it starts from.
@@ -39,7 +37,7 @@ func (s *store) draft(ctx context.Context, c *candidate, opts Options) (*draft, 
 	if g != nil {
 		maps.Copy(former, g.Former)
 	}
-	live, err := capture(ctx, c.ours, base)
+	live, err := capture(ctx, []*ruleset.Snapshot{base, c.ours}, c.ours, base)
 	if err != nil {
 		return nil, err
 	}
@@ -81,30 +79,6 @@ func (d *draft) result(s *store, c candidate, word string) *Result {
 		r.Notes = append(r.Notes, f.String()+"; it is not brought back")
 	}
 	return r
-}
-
-// capture reads the live firewall with counters, and the sysctls that the
-// snapshots name.
-func capture(ctx context.Context, snapshots ...*ruleset.Snapshot) (*State, error) {
-	scope := netfilter.Scope{Counters: true}
-	for _, s := range snapshots {
-		if s == nil {
-			continue
-		}
-		for _, v := range s.Sysctls {
-			scope.Sysctls = append(scope.Sysctls, v.Key)
-			scope.Sysctls = append(scope.Sysctls, sideEffects(v.Key)...)
-		}
-	}
-	raw, err := netfilter.CaptureRaw(ctx, scope)
-	if err != nil {
-		return nil, fmt.Errorf("read the live firewall: %w", err)
-	}
-	snap, err := dump.Snapshot(raw)
-	if err != nil {
-		return nil, fmt.Errorf("read the live firewall: %w", err)
-	}
-	return &State{Snapshot: snap, Raw: raw}, nil
 }
 
 func (d *draft) formerOf() map[string]string {

@@ -226,7 +226,7 @@ func TestInterrupted(t *testing.T) {
 		ctx, cancel := context.WithCancel(h.ctx)
 		h.ctx = ctx
 		b := h.built(scriptB)
-		withFault(t, func(point string) error {
+		h.withFault(func(point string) error {
 			if point == "tables ip6tables" {
 				cancel()
 			}

@@ -22,15 +22,18 @@ type host struct {
 	ctx context.Context
 	dir string
 	n   int // artifacts made
+
+	fault fault
 }
 
 // bail ends a test from inside a namespace, where runtime.Goexit, and so
 // t.Fatal, would leave netns.Do waiting.
 type bail struct{}
 
-// onHost runs fn in a fresh host.
+// onHost runs fn in a fresh host, beside other tests.
 func onHost(t *testing.T, fn func(h *host)) {
 	t.Helper()
+	t.Parallel()
 	inside(t, func() { fn(&host{t: t, ctx: context.Background(), dir: t.TempDir() + "/state"}) })
 }
 
@@ -111,7 +114,7 @@ func (h *host) apply(s *ruleset.Snapshot, edit ...func(*Options)) (*Result, erro
 }
 
 func (h *host) options(edit ...func(*Options)) Options {
-	opts := Options{State: h.dir}
+	opts := Options{State: h.dir, fault: h.fault}
 	for _, e := range edit {
 		e(&opts)
 	}

@@ -13,14 +13,14 @@ import (
 // snap reads an iptables-save and an ipset save.
 func snap(t *testing.T, rules, sets string) *ruleset.Snapshot {
 	t.Helper()
-	s, err := parse(rules, sets)
+	s, err := parseTexts(rules, sets)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return s
 }
 
-func parse(rules, sets string) (*ruleset.Snapshot, error) {
+func parseTexts(rules, sets string) (*ruleset.Snapshot, error) {
 	var dumps []ruleset.Dump
 	if rules != "" {
 		dumps = append(dumps, ruleset.Dump{Kind: ruleset.IPTables, Backend: ruleset.NFT, Text: []byte(rules)})

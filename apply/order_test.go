@@ -63,7 +63,7 @@ func TestOrderOfBaseChains(t *testing.T) {
 				handle := h.sh("nft -a list table ip foreign")
 				broken := errors.New("broken on purpose")
 				hit := false
-				withFault(t, func(point string) error {
+				h.withFault(func(point string) error {
 					if point != "readback" || hit {
 						return nil
 					}

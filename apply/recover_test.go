@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -37,7 +38,7 @@ func TestMain(m *testing.M) {
 // victim applies and dies on the way.
 func victim() int {
 	die := os.Getenv(envDie)
-	fault = func(point string) error {
+	kill := func(point string) error {
 		if point == die {
 			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 			select {}
@@ -58,7 +59,7 @@ func victim() int {
 		s, err = dump.Snapshot(dumps)
 	}
 	if err == nil {
-		opts := Options{State: os.Getenv(envState)}.withDefaults()
+		opts := Options{State: os.Getenv(envState), fault: kill}.withDefaults()
 		_, err = applyCandidate(context.Background(), candidate{ours: s, generation: Generation{Digest: "victim"}}, opts)
 	}
 	if err != nil {
@@ -158,7 +159,10 @@ func TestKilledAnywhen(t *testing.T) {
 		h.applied(sb)
 		whole := time.Since(began)
 		h.applied(sa)
-		const rounds = 8
+		rounds := 3 // FWC_KILLS asks for more
+		if n, err := strconv.Atoi(os.Getenv("FWC_KILLS")); err == nil {
+			rounds = n
+		}
 		old := 0
 		for range rounds {
 			cmd := h.victim(sb, "")

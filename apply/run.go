@@ -35,17 +35,19 @@ func (s *store) run(ctx context.Context, c candidate, opts Options) (*Result, er
 			return nil, err
 		}
 		if len(d.plan.Changes) == 0 && len(from.Tables) == len(d.live.Tables) {
-			return s.unchanged(c, d)
+			return s.unchanged(c, opts, d)
 		}
-		again, err := s.draft(ctx, &c, opts)
+		again, err := capture(ctx, []*ruleset.Snapshot{d.live.Snapshot}, c.ours, d.base)
 		if err != nil {
 			return nil, err
 		}
-		if same(again.live.Snapshot, d.live.Snapshot) {
-			d.live = again.live // with the latest counters
+		if same(again.Snapshot, d.live.Snapshot) {
+			d.live = again // with the latest counters
 			return s.commit(ctx, c, opts, d, from, objects)
 		}
-		d = again
+		if d, err = s.draft(ctx, &c, opts); err != nil {
+			return nil, err
+		}
 	}
 	return nil, fmt.Errorf("%w: it changed %d times while the apply was planned", ErrBusy, replans)
 }
@@ -53,13 +55,13 @@ func (s *store) run(ctx context.Context, c candidate, opts Options) (*Result, er
 // commit writes the intent down, changes the kernel, reads back, checks, and
 // keeps the change or undoes it.
 func (s *store) commit(ctx context.Context, c candidate, opts Options, d *draft, from *ruleset.Snapshot, objects *netfilter.State) (*Result, error) {
-	g, to, err := s.begin(c, d, from)
+	g, to, err := s.begin(c, opts, d, from)
 	if err != nil {
 		return nil, err
 	}
 	began := time.Now()
 	var out Outcome
-	if err = fault("journal"); err == nil {
+	if err = opts.fault.at("journal"); err == nil {
 		err = s.whole(func() (err error) {
 			out, err = opts.Committer.Commit(ctx, &State{Snapshot: from, Raw: d.live.Raw}, c.state(d))
 			return err
@@ -70,7 +72,7 @@ func (s *store) commit(ctx context.Context, c candidate, opts Options, d *draft,
 		err = s.prove(ctx, c, opts, d, objects)
 	}
 	if err == nil {
-		err = fault("settle")
+		err = opts.fault.at("settle")
 	}
 	if err == nil {
 		err = s.settle(to)
@@ -89,7 +91,7 @@ func (s *store) commit(ctx context.Context, c candidate, opts Options, d *draft,
 }
 
 // begin stores the generation and the journal's intent.
-func (s *store) begin(c candidate, d *draft, from *ruleset.Snapshot) (*Generation, int, error) {
+func (s *store) begin(c candidate, opts Options, d *draft, from *ruleset.Snapshot) (*Generation, int, error) {
 	g := c.generation
 	g.Number, g.Parent, g.At = s.Last+1, s.Current, time.Now().UTC().Truncate(time.Second)
 	g.Keep = d.keep
@@ -99,7 +101,7 @@ func (s *store) begin(c candidate, d *draft, from *ruleset.Snapshot) (*Generatio
 	if err := s.writeGeneration(&g, c.artifact, c.ours, d.live); err != nil {
 		return nil, 0, errors.Join(err, s.discard(g.Number))
 	}
-	if err := fault("generation"); err != nil {
+	if err := opts.fault.at("generation"); err != nil {
 		return nil, 0, err
 	}
 	to := g.Number
@@ -119,10 +121,10 @@ func (s *store) begin(c candidate, d *draft, from *ruleset.Snapshot) (*Generatio
 // prove reads the kernel back, holds it to the plan and to the trial, and runs
 // the health check.
 func (s *store) prove(ctx context.Context, c candidate, opts Options, d *draft, objects *netfilter.State) error {
-	if err := fault("readback"); err != nil {
+	if err := opts.fault.at("readback"); err != nil {
 		return err
 	}
-	now, err := capture(ctx, d.plan.Wanted)
+	now, err := capture(ctx, []*ruleset.Snapshot{d.plan.Wanted, d.live.Snapshot}, d.plan.Wanted)
 	if err != nil {
 		return err
 	}
@@ -154,13 +156,13 @@ func (s *store) settle(to int) error {
 }
 
 // unchanged records a candidate that the live firewall already is.
-func (s *store) unchanged(c candidate, d *draft) (*Result, error) {
+func (s *store) unchanged(c candidate, opts Options, d *draft) (*Result, error) {
 	if s.Current > 0 && !c.back {
 		if g, err := s.generation(s.Current); err == nil && g.Digest == c.generation.Digest && g.Applied == digest(c.ours.Dumps) && slices.Equal(g.Keep, d.keep) {
 			return d.result(s, c, Unchanged), nil
 		}
 	}
-	g, to, err := s.begin(c, d, d.live.Snapshot)
+	g, to, err := s.begin(c, opts, d, d.live.Snapshot)
 	if err != nil {
 		return nil, err
 	}

@@ -41,7 +41,7 @@ func TestSetsInUse(t *testing.T) {
 				}
 				for _, point := range points {
 					hit := false
-					withFault(t, func(p string) error {
+					h.withFault(func(p string) error {
 						if p == point && !hit {
 							hit = true
 							return broken
@@ -99,22 +99,24 @@ func TestSetsFilledAtRunTime(t *testing.T) {
 // TestCountersGoOn applies a change to a table whose other rules have counted.
 func TestCountersGoOn(t *testing.T) {
 	for _, ipt := range []string{"iptables-nft", "iptables-legacy"} {
-		onHost(t, func(h *host) {
-			base := strings.ReplaceAll("IPT -A INPUT -i lo -j ACCEPT; IPT -N c; IPT -P OUTPUT DROP; IPT -A OUTPUT -o lo -j c; IPT -A c -j ACCEPT", "IPT", ipt)
-			h.applied(h.built(base))
-			h.traffic()
-			h.applied(h.built(base + "; " + ipt + " -I INPUT -p tcp --dport 80 -j ACCEPT; " + ipt + " -A c -j DROP"))
-			got := h.sh(ipt + "-save -c | grep '^\\['")
-			var counted []string
-			for line := range strings.Lines(got) {
-				if !strings.HasPrefix(line, "[0:0]") {
-					counted = append(counted, strings.TrimSpace(line[strings.Index(line, "-A"):]))
+		t.Run(ipt, func(t *testing.T) {
+			onHost(t, func(h *host) {
+				base := strings.ReplaceAll("IPT -A INPUT -i lo -j ACCEPT; IPT -N c; IPT -P OUTPUT DROP; IPT -A OUTPUT -o lo -j c; IPT -A c -j ACCEPT", "IPT", ipt)
+				h.applied(h.built(base))
+				h.traffic()
+				h.applied(h.built(base + "; " + ipt + " -I INPUT -p tcp --dport 80 -j ACCEPT; " + ipt + " -A c -j DROP"))
+				got := h.sh(ipt + "-save -c | grep '^\\['")
+				var counted []string
+				for line := range strings.Lines(got) {
+					if !strings.HasPrefix(line, "[0:0]") {
+						counted = append(counted, strings.TrimSpace(line[strings.Index(line, "-A"):]))
+					}
 				}
-			}
-			want := []string{"-A INPUT -i lo -j ACCEPT", "-A OUTPUT -o lo -j c", "-A c -j ACCEPT"}
-			if diff := cmp.Diff(want, counted); diff != "" {
-				t.Errorf("%s: rules that have counted (-want +got):\n%s%s", ipt, diff, got)
-			}
+				want := []string{"-A INPUT -i lo -j ACCEPT", "-A OUTPUT -o lo -j c", "-A c -j ACCEPT"}
+				if diff := cmp.Diff(want, counted); diff != "" {
+					t.Errorf("%s: rules that have counted (-want +got):\n%s%s", ipt, diff, got)
+				}
+			})
 		})
 	}
 }

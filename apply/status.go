@@ -44,7 +44,7 @@ func Inspect(ctx context.Context, opts Options) (*Status, error) {
 		return st, err
 	}
 	st.Applied, st.Confirmed = g, s.Confirmed == g.Number
-	live, err := capture(ctx, base)
+	live, err := capture(ctx, []*ruleset.Snapshot{base}, base)
 	if err != nil {
 		return nil, err
 	}

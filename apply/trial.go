@@ -32,7 +32,11 @@ func trial(ctx context.Context, s *ruleset.Snapshot) (*netfilter.State, error) {
 		if err := netfilter.Load(ctx, s); err != nil {
 			return err
 		}
-		got, err := netfilter.Capture(ctx, netfilter.Scope{})
+		raw, err := netfilter.CaptureRaw(ctx, netfilter.Scope{})
+		if err != nil {
+			return err
+		}
+		got, err := parse(raw, s)
 		if err != nil {
 			return err
 		}

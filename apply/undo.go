@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"time"
+
+	"github.com/fwc-dev/fwc/ruleset"
 )
 
 // undo puts the state of before the pending change back after cause, and
@@ -27,7 +29,7 @@ func (s *store) undo(ctx context.Context, committer Committer, before *State, ca
 // putBack restores what the pending change touched and checks that it is as it
 // was.
 func (s *store) putBack(ctx context.Context, committer Committer, before *State) error {
-	now, err := capture(ctx, before.Snapshot)
+	now, err := capture(ctx, []*ruleset.Snapshot{before.Snapshot}, before.Snapshot)
 	if err != nil {
 		return err
 	}
@@ -46,7 +48,7 @@ func (s *store) putBack(ctx context.Context, committer Committer, before *State)
 	if err != nil {
 		return err
 	}
-	after, err := capture(ctx, before.Snapshot)
+	after, err := capture(ctx, []*ruleset.Snapshot{target, now.Snapshot}, before.Snapshot)
 	if err != nil {
 		return err
 	}
