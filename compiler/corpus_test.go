@@ -5,7 +5,9 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -42,6 +44,8 @@ type scenario struct {
 	job      hostJob
 	backends []string
 	want     map[string]string
+	quick    bool // of a generator: part of every test run
+	rules    int  // of a generator: at least so many
 }
 
 func readScenario(t *testing.T, path string) scenario {
@@ -82,6 +86,10 @@ func (s *scenario) settings(t *testing.T, text string) {
 			s.job.Ifaces = append(s.job.Ifaces, value)
 		case "backends":
 			s.backends = strings.Fields(value)
+		case "quick":
+			s.quick = true
+		case "rules":
+			s.rules, _ = strconv.Atoi(value)
 		case "layer":
 			s.job.Layer = generatorsDir(t)
 		case "":
@@ -105,7 +113,18 @@ func TestCorpusScripts(t *testing.T) {
 				t.Parallel()
 				j := s.job
 				j.Backend = backend
-				got, _ := buildAndCompare(t, j, s.want["error"])
+				_, fails := s.want["error"]
+				got, direct := buildAndRun(t, j, fails || *update)
+				if got.Err == "" {
+					compareDumps(t, got, direct, nil)
+				}
+				if diff := cmp.Diff(direct.Stdout, got.Stdout); diff != "" && got.Err == "" {
+					t.Errorf("standard output (-direct +build):\n%s", diff)
+				}
+				if i == 0 || *all {
+					j.Exact = true
+					compareModes(t, got, onHost(t, j))
+				}
 				if i > 0 {
 					return
 				}
@@ -121,12 +140,13 @@ func TestCorpusScripts(t *testing.T) {
 	}
 }
 
-// buildAndCompare returns the results of the build and of the direct run.
-func buildAndCompare(t *testing.T, j hostJob, wantErr string) (built, direct hostResult) {
+// buildAndRun returns the results of the build and of the direct run, which
+// it leaves out if the build fails.
+func buildAndRun(t *testing.T, j hostJob, mayFail bool) (built, direct hostResult) {
 	t.Helper()
 	built = onHost(t, j)
 	if built.Err != "" {
-		if wantErr == "" && !*update {
+		if !mayFail {
 			t.Errorf("build: %s\nstderr: %s", built.Err, built.Stderr)
 		}
 		return built, direct
@@ -136,13 +156,35 @@ func buildAndCompare(t *testing.T, j hostJob, wantErr string) (built, direct hos
 	if direct.Status != 0 {
 		t.Errorf("direct run: %s\nstderr: %s", direct.Err, direct.Stderr)
 	}
+	return built, direct
+}
+
+// compareDumps holds what a build gives to what the script makes. What the
+// expression matches is different each time, and not compared.
+func compareDumps(t *testing.T, built, direct hostResult, random *regexp.Regexp) {
+	t.Helper()
+	if random != nil {
+		for _, dumps := range []map[string]string{built.Dumps, direct.Dumps} {
+			for name, text := range dumps {
+				dumps[name] = random.ReplaceAllString(text, "RANDOM")
+			}
+		}
+	}
 	if diff := cmp.Diff(direct.Dumps, built.Dumps); diff != "" {
 		t.Errorf("the build is not what the script makes (-direct +build):\n%s\nstderr of the build: %s", diff, built.Stderr)
 	}
-	if diff := cmp.Diff(direct.Stdout, built.Stdout); diff != "" {
-		t.Errorf("standard output (-direct +build):\n%s", diff)
+}
+
+// compareModes holds the two modes of a build to one outcome, down to the
+// bytes.
+func compareModes(t *testing.T, recorded, exact hostResult) {
+	t.Helper()
+	for _, r := range []*hostResult{&recorded, &exact} {
+		r.Elapsed, r.Mode, r.Stderr = 0, "", ""
 	}
-	return built, direct
+	if diff := cmp.Diff(recorded, exact); diff != "" {
+		t.Errorf("the modes differ (-recorded +exact):\n%s", diff)
+	}
 }
 
 // outcome is a result in the sections of a scenario. What a script writes is

@@ -23,7 +23,8 @@ import (
 // build builds the script as fwc build does.
 func (j *hostJob) build() hostResult {
 	var stdout, stderr strings.Builder
-	opt := compiler.Options{Script: j.Script, Args: j.Args, Dir: projectDir, Timeout: j.Timeout, Env: j.Env, Stdout: &stdout, Stderr: &stderr}
+	opt := compiler.Options{Script: j.Script, Args: j.Args, Dir: projectDir, Timeout: j.Timeout, Env: j.Env, Exact: j.Exact,
+		Stdout: &stdout, Stderr: &stderr}
 	for _, s := range j.Ifaces {
 		i, err := compiler.ParseIface(s)
 		if err != nil {
@@ -40,7 +41,10 @@ func (j *hostJob) build() hostResult {
 	if res == nil {
 		return r
 	}
-	r.Calls, r.Modules = len(res.Calls), res.Modules
+	r.Calls, r.Modules, r.Mode = len(res.Calls), res.Modules, "recorded"
+	if res.Exact {
+		r.Mode = strings.TrimSuffix("exact: "+res.ExactReason, ": ")
+	}
 	for _, w := range res.Warnings {
 		r.Warnings = append(r.Warnings, w.String())
 	}

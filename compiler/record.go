@@ -123,7 +123,9 @@ func (r *recorder) stat(s *shims) map[string]os.FileInfo {
 func (r *recorder) finish(s *stage) string {
 	defer r.redo.Close()
 	defer r.token.Close()
-	// Whoever held the lock is gone; what it did not finish is found below.
+	// Whoever held the lock is gone, and took it along if it was killed; what
+	// it did not finish is found below.
+	_ = r.token.SetReadDeadline(time.Now().Add(time.Millisecond))
 	_, _ = r.token.Read(make([]byte, 4096))
 	_, _ = r.token.WriteString("\n")
 	now := r.stat(&s.shims)
