@@ -2,6 +2,7 @@ package compiler
 
 import (
 	"archive/tar"
+	"bytes"
 	"errors"
 	"io"
 	"io/fs"
@@ -64,18 +65,24 @@ type packer struct {
 	seen  map[string]bool
 	files int
 	bytes int64
-	left  int // files left out for want of room
+	left  leftOut
+}
+
+// leftOut counts the files that a script does not get to see.
+type leftOut struct {
+	room int // for want of room
+	keys int // private keys, such as the one that will sign the artifact
 }
 
 // pack writes the script and the project's directories, nearest first.
-func (s *source) pack(w io.Writer, dirs []string) (left int, err error) {
+func (s *source) pack(w io.Writer, dirs []string) (left leftOut, err error) {
 	p := &packer{tw: tar.NewWriter(w), seen: map[string]bool{}}
 	if err := p.script(s); err != nil {
-		return 0, err
+		return leftOut{}, err
 	}
 	for _, d := range dirs {
 		if err := p.dir(d); err != nil {
-			return 0, err
+			return leftOut{}, err
 		}
 	}
 	return p.left, p.tw.Close()
@@ -153,20 +160,24 @@ func (p *packer) add(path string, e fs.DirEntry) error {
 		}
 	case fi.Mode().IsRegular():
 		if p.bytes+fi.Size() > maxFileBytes {
-			p.left++
+			p.left.room++
 			return nil
 		}
 		if content, err = os.Open(path); err != nil {
 			return nil
 		}
 		defer content.Close()
+		if privateKey(content) {
+			p.left.keys++
+			return nil
+		}
 		hdr.Typeflag, hdr.Size = tar.TypeReg, fi.Size()
 		p.bytes += fi.Size()
 	default:
 		return nil
 	}
 	if p.files++; p.files > maxFiles {
-		p.left++
+		p.left.room++
 		return nil
 	}
 	if err := p.tw.WriteHeader(hdr); err != nil || content == nil {
@@ -180,6 +191,15 @@ func (p *packer) add(path string, e fs.DirEntry) error {
 	}
 	_, err = io.CopyN(p.tw, zeros{}, hdr.Size-n)
 	return err
+}
+
+// privateKey says whether a file begins as a PEM private key does (RFC 7468).
+func privateKey(f io.ReaderAt) bool {
+	head := make([]byte, 4096)
+	n, _ := f.ReadAt(head, 0)
+	_, after, ok := bytes.Cut(head[:n], []byte("-----BEGIN "))
+	label, _, ended := bytes.Cut(after, []byte("-----"))
+	return ok && ended && bytes.HasSuffix(label, []byte("PRIVATE KEY"))
 }
 
 type zeros struct{}

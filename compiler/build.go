@@ -49,12 +49,23 @@ func Build(ctx context.Context, opt Options) (*Result, error) {
 			return nil, fmt.Errorf("working directory: %w", err)
 		}
 	}
-	src, err := openSource(opt.Script, opt.Dir)
+	if opt.RootFS != "" {
+		root, err := openRootFS(opt.RootFS, opt.Dir)
+		if err != nil {
+			return nil, err
+		}
+		opt.RootFS = root
+	}
+	id, err := identityOf(opt)
 	if err != nil {
 		return nil, err
 	}
-	return buildFast(ctx, src, opt, func(opt Options, stdout, stderr io.Writer) (*report, int, error) {
-		return converse(ctx, src, opt, stdout, stderr)
+	src, err := openSource(opt.Script, opt.Dir, opt.RootFS)
+	if err != nil {
+		return nil, err
+	}
+	return buildFast(ctx, src, opt, func(opt Options, stdout, stderr io.Writer) (*report, leftOut, error) {
+		return converse(ctx, src, opt, id, stdout, stderr)
 	})
 }
 
@@ -71,10 +82,10 @@ func environment(extra []string) []string {
 }
 
 // converse starts staging, gives it what it needs, and waits for its report.
-func converse(ctx context.Context, src *source, opt Options, stdout, stderr io.Writer) (*report, int, error) {
+func converse(ctx context.Context, src *source, opt Options, id identity, stdout, stderr io.Writer) (*report, leftOut, error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return nil, 0, fmt.Errorf("socket pair: %w", err)
+		return nil, leftOut{}, fmt.Errorf("socket pair: %w", err)
 	}
 	control, theirs := os.NewFile(uintptr(fds[0]), "control"), os.NewFile(uintptr(fds[1]), "control")
 	defer control.Close()
@@ -89,7 +100,7 @@ func converse(ctx context.Context, src *source, opt Options, stdout, stderr io.W
 		r, pw, err := os.Pipe()
 		if err != nil {
 			closeFiles()
-			return nil, 0, err
+			return nil, leftOut{}, err
 		}
 		files = append(files, pw)
 		_, _ = unix.FcntlInt(pw.Fd(), unix.F_SETPIPE_SZ, 1<<20) // best effort
@@ -102,7 +113,7 @@ func converse(ctx context.Context, src *source, opt Options, stdout, stderr io.W
 	closeFiles()
 	if err != nil {
 		pipes.Wait()
-		return nil, 0, refused(err)
+		return nil, leftOut{}, refused(err)
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, opt.Timeout+captureTime, &TimeoutError{Path: src.path, Limit: opt.Timeout + captureTime})
 	defer cancel()
@@ -114,7 +125,8 @@ func converse(ctx context.Context, src *source, opt Options, stdout, stderr io.W
 	dirs := src.projectDirs(opt.Dir)
 	c := config{
 		Path: src.path, Abs: src.abs, Interp: src.interp, Args: opt.Args, Env: environment(opt.Env),
-		Cwd: []string{opt.Dir, filepath.Dir(src.abs)}, Timeout: opt.Timeout, Ifaces: opt.Ifaces, Limits: opt.limits, Record: opt.record, Copy: opt.copy, NoOverlay: opt.noOverlay, Privileged: opt.Privileged,
+		Cwd: []string{opt.Dir, filepath.Dir(src.abs)}, Timeout: opt.Timeout, Limits: opt.limits, Record: opt.record, Copy: opt.copy, NoOverlay: opt.noOverlay, Privileged: opt.Privileged,
+		Network: network{opt.Ifaces, opt.Routes, nameservers(id.Resolv)}, Identity: id, RootFS: opt.RootFS, HostKeys: hostKeys(),
 	}
 	if c.Interp == nil {
 		c.Interp = []string{"/bin/sh"}
@@ -129,16 +141,16 @@ func converse(ctx context.Context, src *source, opt Options, stdout, stderr io.W
 	case readErr == nil:
 		return &rep, left, rep.failure()
 	case ctx.Err() != nil:
-		return nil, 0, context.Cause(ctx)
+		return nil, leftOut{}, context.Cause(ctx)
 	case sendErr != nil:
 		readErr = sendErr
 	}
-	return nil, 0, fmt.Errorf("staging ended without a report (%v): %w", ps, readErr)
+	return nil, leftOut{}, fmt.Errorf("staging ended without a report (%v): %w", ps, readErr)
 }
 
-func send(w io.Writer, c config, src *source, dirs []string) (left int, err error) {
+func send(w io.Writer, c config, src *source, dirs []string) (left leftOut, err error) {
 	if err := writeJSON(w, frameConfig, c); err != nil {
-		return 0, err
+		return left, err
 	}
 	if left, err = src.pack(fileStream{w}, dirs); err != nil {
 		return left, err

@@ -56,6 +56,7 @@ func TestScripts(t *testing.T) {
 			}
 			j.Ifaces = append(j.Ifaces, i)
 		}
+		j.Hosts, j.Hostname, j.Nameservers = want["hosts"], strings.TrimSpace(want["hostname"]), strings.Fields(want["nameservers"])
 		j.KeepGoing = strings.Contains(want["flags"], "keep-going")
 		name := strings.TrimSuffix(filepath.Base(path), ".txtar")
 		build(name, j, want)
@@ -77,7 +78,7 @@ func compare(t *testing.T, want map[string]string, o outcome) {
 	t.Helper()
 	got := map[string]string{
 		"error": o.Err, "stdout": o.Stdout, "calls": strings.Join(o.Calls, "\n"),
-		"modules": strings.Join(o.Modules, " "), "notes": strings.Join(o.Notes, "\n"), "warnings": strings.Join(o.Warnings, "\n"),
+		"modules": strings.Join(o.Modules, " "), "wanted": strings.Join(o.Wanted, "\n"), "notes": strings.Join(o.Notes, "\n"), "warnings": strings.Join(o.Warnings, "\n"),
 	}
 	for name, text := range o.Dumps {
 		got[name] = text
@@ -90,7 +91,7 @@ func compare(t *testing.T, want map[string]string, o outcome) {
 			// Of what was queued only the order in each table is known.
 			text, got[name] = sorted(text), sorted(got[name])
 		}
-		if name == "args" || name == "flags" || name == "ifaces" {
+		if name == "hosts" || name == "hostname" || name == "nameservers" || name == "args" || name == "flags" || name == "ifaces" {
 			continue
 		}
 		if diff := cmp.Diff(strings.TrimSpace(text), strings.TrimSpace(got[name])); diff != "" {

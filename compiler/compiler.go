@@ -26,6 +26,19 @@ type Options struct {
 	Env []string
 	// Ifaces are stand-ins for the host's interfaces.
 	Ifaces []Iface
+	// Routes are the default routes; nil is one of each family that Ifaces
+	// have an address of, through the first such.
+	Routes []Route
+	// Hostname is what the script's host is called; "" is "staging".
+	Hostname string
+	// Nameservers are what resolv.conf holds; nil leaves the build host's.
+	// None of them answers.
+	Nameservers []string
+	// Hosts is a file in the format of hosts(5) that answers for names.
+	Hosts []byte
+	// RootFS is a directory whose system is staged in place of the build
+	// host's: its tools, its libraries, its /etc. "" is the build host.
+	RootFS string
 	// KeepGoing makes failing firewall calls warnings.
 	KeepGoing bool
 	// Privileged leaves the user namespace out.
@@ -50,6 +63,16 @@ type Options struct {
 type Iface struct {
 	Name  string
 	Addrs []string // CIDR, of either family
+	MAC   string   // "" for one made of its place in the list
+	Down  bool
+}
+
+// Route is a default route.
+type Route struct {
+	Dev    string
+	Via    string // the gateway, or ""
+	V6     bool
+	Metric int
 }
 
 // Defaults of Options.
@@ -76,6 +99,9 @@ type Result struct {
 	Notes, Warnings []Remark
 	// Modules are the kernel modules that the script asked for.
 	Modules []string
+	// Wanted are the sysctls that the script set and that only a host's first
+	// network namespace has, sorted by key.
+	Wanted []ruleset.Sysctl
 	// Exact says that every call was run for real, and ExactReason why; it is
 	// "" where Options asked for that.
 	Exact       bool

@@ -17,6 +17,9 @@ type build struct {
 	rep    *report
 	stderr *output
 	result *Result
+
+	asides        map[string][]Remark // see aside
+	missingIfaces int
 }
 
 func (b *build) note(format string, args ...any) {
@@ -37,15 +40,16 @@ func (b *build) judge(ctx context.Context) error {
 	if !b.locate(ctx, calls) {
 		b.note("the lines of the calls could not be told: the script cannot be parsed")
 	}
+	var said []string
 	for i := range calls {
-		if calls[i].Tool == "modprobe" {
-			res.Modules = append(res.Modules, calls[i].modules()...)
-		} else {
+		said = append(said, calls[i].Stderr)
+		if !b.aside(&calls[i]) {
 			res.Calls = append(res.Calls, calls[i])
 		}
 	}
 	slices.Sort(res.Modules)
 	res.Modules = slices.Compact(res.Modules)
+	res.Wanted = rep.Wanted
 	res.Calls = append(res.Calls, b.absentTools()...)
 	var last *CallError
 	for i := range res.Calls {
@@ -63,6 +67,9 @@ func (b *build) judge(ctx context.Context) error {
 	for _, n := range rep.Notes {
 		b.note("%s", n)
 	}
+	b.wantedNotes()
+	b.answer(said)
+	b.conclude()
 	if n := len(rep.Left); n > 0 {
 		b.note("the script left %d processes running, which were ended: %s", n, strings.Join(rep.Left[:min(n, 5)], ", "))
 	}

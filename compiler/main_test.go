@@ -36,34 +36,41 @@ func init() {
 }
 
 type job struct {
-	Script     string
-	Args       []string
-	Dir        string
-	Timeout    time.Duration
-	Env        []string
-	KeepGoing  bool
-	Ifaces     []Iface
-	MaxOutput  int64
-	Memory     uint64
-	NoOverlay  bool
-	Privileged bool
-	Refuse     bool // let no user namespace be made
-	Exact      bool
+	Script      string
+	Args        []string
+	Dir         string
+	Timeout     time.Duration
+	Env         []string
+	KeepGoing   bool
+	Hosts       string
+	Hostname    string
+	RootFS      string
+	Nameservers []string
+	Routes      []Route
+	Ifaces      []Iface
+	MaxOutput   int64
+	Memory      uint64
+	NoOverlay   bool
+	Privileged  bool
+	Refuse      bool // let no user namespace be made
+	Exact       bool
 }
 
 // outcome is what a test compares of a Result and an error.
 type outcome struct {
-	Kind     string // of error: script, call, timeout, source, loss, other
-	Err      string
-	Calls    []string // "status line command"
-	Notes    []string
-	Warnings []string
-	Modules  []string
-	Dumps    map[string]string
-	Digest   string
-	Stdout   string
-	Mode     string // "recorded", "exact", or "exact: reason"
-	Stderr   string
+	Kind      string // of error: script, call, timeout, source, loss, other
+	Err       string
+	Calls     []string // "status line command"
+	Notes     []string
+	Warnings  []string
+	Modules   []string
+	Wanted    []string
+	Toolchain string
+	Dumps     map[string]string
+	Digest    string
+	Stdout    string
+	Mode      string // "recorded", "exact", or "exact: reason"
+	Stderr    string
 }
 
 func (j job) run() outcome {
@@ -79,7 +86,7 @@ func (j job) run() outcome {
 		limits.Memory = j.Memory
 	}
 	res, err := Build(context.Background(), Options{limits: limits, noOverlay: j.NoOverlay, Script: j.Script, Args: j.Args, Dir: j.Dir, Timeout: j.Timeout,
-		Env: j.Env, Ifaces: j.Ifaces, KeepGoing: j.KeepGoing, Exact: j.Exact, Privileged: j.Privileged, MaxOutput: j.MaxOutput, Stdout: &stdout, Stderr: &stderr})
+		Env: j.Env, Ifaces: j.Ifaces, Hosts: []byte(j.Hosts), Hostname: j.Hostname, RootFS: j.RootFS, Nameservers: j.Nameservers, Routes: j.Routes, KeepGoing: j.KeepGoing, Exact: j.Exact, Privileged: j.Privileged, MaxOutput: j.MaxOutput, Stdout: &stdout, Stderr: &stderr})
 	o.Stdout, o.Stderr = stdout.String(), stderr.String()
 	if err != nil {
 		o.Err, o.Kind = err.Error(), kindOf(err)
@@ -106,6 +113,10 @@ func (j job) run() outcome {
 		o.Calls = append(o.Calls, strings.TrimSpace(status+" "+pos)+" "+c.String())
 	}
 	o.Modules = res.Modules
+	o.Toolchain = res.Toolchain.IPTables
+	for _, w := range res.Wanted {
+		o.Wanted = append(o.Wanted, w.Key+" = "+w.Value)
+	}
 	for _, n := range res.Notes {
 		o.Notes = append(o.Notes, n.String())
 	}

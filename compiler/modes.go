@@ -11,7 +11,7 @@ import (
 )
 
 // converser runs staging once.
-type converser func(opt Options, stdout, stderr io.Writer) (*report, int, error)
+type converser func(opt Options, stdout, stderr io.Writer) (*report, leftOut, error)
 
 // buildFast builds with the recorder, and again in exact mode where that does
 // not end well: all that is said about a script that fails, and what it prints
@@ -119,8 +119,11 @@ func buildOnce(ctx context.Context, src *source, opt Options, talk converser) (*
 	b := &build{src: src, opt: opt, rep: rep, stderr: stderr, result: &Result{
 		Toolchain: rep.Toolchain, Script: src.text, ScriptSHA256: src.sha256, Elapsed: rep.Elapsed, Exact: !opt.record,
 	}}
-	if left > 0 {
-		b.note("%d files beside the script were left out: more than %d files or %d MB", left, maxFiles, maxFileBytes>>20)
+	if left.keys > 0 {
+		b.note("%d private keys beside the script were left out: a script must not read what signs its artifact", left.keys)
+	}
+	if left.room > 0 {
+		b.note("%d files beside the script were left out: more than %d files or %d MB", left.room, maxFiles, maxFileBytes>>20)
 	}
 	if n := stdout.lost + stderr.lost; n > 0 {
 		b.note("%d bytes of the script's output were left out: it wrote more than %d", n, opt.MaxOutput)

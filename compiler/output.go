@@ -27,6 +27,8 @@ type output struct {
 	line   []byte // the line in the making, cut
 	last   string // the last line that was not blank
 	absent []missing
+
+	complaints []complaint
 }
 
 // missing is a shell's word that it did not find a tool.
@@ -116,6 +118,7 @@ func (o *output) lines(p []byte) {
 		if line := bytes.TrimSpace(o.line); len(line) > 0 {
 			o.last = string(line)
 			o.missing(o.last)
+			o.complain(o.last)
 		}
 		o.line = o.line[:0]
 	}

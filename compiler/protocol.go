@@ -27,15 +27,20 @@ const maxFrame = 1 << 30
 
 // config is what staging needs to know.
 type config struct {
-	Path    string   // as the script is called
-	Abs     string   // where it is
-	Interp  []string // run it with these instead of its own #! line
-	Args    []string
-	Env     []string
-	Cwd     []string // the first that exists
-	Timeout time.Duration
-	Ifaces  []Iface
-	Limits  limits
+	Path     string   // as the script is called
+	Abs      string   // where it is
+	Interp   []string // run it with these instead of its own #! line
+	Args     []string
+	Env      []string
+	Cwd      []string // the first that exists
+	Timeout  time.Duration
+	Network  network
+	Identity identity
+	// RootFS is the directory of the system to show, "" for the root.
+	RootFS string
+	// HostKeys are the sysctls of the build host.
+	HostKeys []hostKey
+	Limits   limits
 	// Record says that calls are queued, Copy what a POSIX shell is given in
 	// place of the script: see recorder.go.
 	Record bool
@@ -69,9 +74,13 @@ type report struct {
 	LogCut bool
 	// Left are the names of processes that the script left behind.
 	Left []string
-	// Written are the sysctl keys that the script wrote.
+	// Written are the sysctl keys that the script wrote, Wanted those that
+	// only the first network namespace has.
 	Written []string
-	Notes   []string
+	Wanted  []ruleset.Sysctl
+	// Asked says that the script read its standard input.
+	Asked bool
+	Notes []string
 	// Warnings are what a reviewer must see.
 	Warnings []string
 

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -24,8 +25,11 @@ const (
 
 // roots builds both in the calling process's private mount namespace.
 type roots struct {
-	base  string // where the base is before the pivot
-	limit limits
+	base string // where the base is before the pivot
+	// host is the directory that holds the system to show; "" is the root.
+	host     string
+	identity identity
+	limit    limits
 	// noOverlay does without overlays, as on a kernel that has none.
 	noOverlay bool
 	// privileged is without a user namespace.
@@ -47,13 +51,13 @@ func (r *roots) prepare() error {
 		return fmt.Errorf("make mounts private: %w", err)
 	}
 	for _, dir := range []string{"/tmp", "/mnt", "/srv", "/run"} {
-		if fi, err := os.Stat(dir); err == nil && fi.IsDir() {
+		if fi, err := os.Stat(dir); err == nil && fi.IsDir() && !strings.HasPrefix(r.host+"/", dir+"/") {
 			r.base = dir
 			break
 		}
 	}
 	if r.base == "" {
-		return errors.New("the host has none of /tmp, /mnt, /srv and /run")
+		return errors.New("the host has none of /tmp, /mnt, /srv and /run to spare")
 	}
 	if err := mountTmpfs(r.base, 64<<20, 10_000); err != nil {
 		return err
@@ -69,7 +73,7 @@ func (r *roots) prepare() error {
 		}
 	}
 	for _, top := range systemTops {
-		if err := showTop(top, r.path(top), bindReadOnly); err != nil {
+		if err := showTop(r.host+top, r.path(top), bindReadOnly); err != nil {
 			return err
 		}
 	}

@@ -60,9 +60,10 @@ func (d *difference) String() string {
 func (s *stage) reload(ctx context.Context, snap *ruleset.Snapshot, scope netfilter.Scope, objects *netfilter.State) (*difference, error) {
 	var d *difference
 	err := netns.Do(func() error {
-		// Sysctls of an interface need it.
-		if err := makeIfaces(ctx, s.Ifaces); err != nil {
-			return err
+		if s.Network.configured(scope.Sysctls) {
+			if err := s.Network.make(ctx); err != nil {
+				return err
+			}
 		}
 		if err := netfilter.Load(ctx, snap); err != nil {
 			var le *netfilter.LoadError

@@ -25,7 +25,7 @@ type source struct {
 }
 
 // open reads and judges the script, before anything is started for it.
-func openSource(path, dir string) (*source, error) {
+func openSource(path, dir, rootfs string) (*source, error) {
 	fail := func(err error, hint, format string, args ...any) (*source, error) {
 		return nil, &SourceError{Path: path, Msg: fmt.Sprintf(format, args...), Hint: hint, Err: err}
 	}
@@ -77,7 +77,10 @@ func openSource(path, dir string) (*source, error) {
 	if arg = strings.Trim(arg, " "); arg != "" {
 		s.interp = append(s.interp, arg)
 	}
-	if fi, err := os.Stat(s.interp[0]); err != nil || fi.IsDir() {
+	if err := inRoot(rootfs, s.interp[0]); err != nil {
+		if rootfs != "" {
+			return fail(err, "install it there, or change the #! line", "its interpreter %s is not in %s", s.interp[0], rootfs)
+		}
 		return fail(err, "install it on this host, or change the #! line", "its interpreter %s is not on this host", s.interp[0])
 	}
 	return s, nil

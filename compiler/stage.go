@@ -64,10 +64,11 @@ func runInit() int {
 // stage is staging in the making.
 type stage struct {
 	config
-	roots roots
-	shims shims
-	watch *sysctlWatch
-	rec   recorder
+	roots  roots
+	shims  shims
+	watch  *sysctlWatch
+	wanted standIns
+	rec    recorder
 }
 
 // run returns a report in any case.
@@ -107,6 +108,9 @@ func (s *stage) run(ctx context.Context, control io.Reader) (*report, error) {
 	if rep.Written, err = s.watch.close(); err != nil {
 		return rep, err
 	}
+	if rep.Wanted, err = s.wanted.written(); err != nil {
+		return rep, err
+	}
 	if rep.TimedOut || rep.MemoryOut || (rep.Status != 0 || rep.Signal != "") {
 		return rep, nil
 	}
@@ -120,13 +124,20 @@ func (s *stage) prepare(ctx context.Context, control io.Reader) error {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return err
 	}
-	if err := unix.Sethostname([]byte(hostname)); err != nil {
+	if err := unix.Sethostname([]byte(s.Identity.Hostname)); err != nil {
 		return fmt.Errorf("set the host name: %w", err)
 	}
 	if err := netns.LoopbackUp(); err != nil {
 		return err
 	}
+	// The stand-ins are made with the build host's own tools.
+	os.Clearenv()
+	os.Setenv("PATH", strings.Join(programDirs, ":"))
+	if err := s.Network.make(ctx); err != nil {
+		return err
+	}
 	unix.Umask(0)
+	s.roots.host, s.roots.identity = s.RootFS, s.Identity
 	s.roots.limit, s.roots.noOverlay, s.roots.privileged = s.Limits, s.NoOverlay, s.Privileged
 	if err := s.roots.prepare(); err != nil {
 		return err
@@ -139,6 +150,9 @@ func (s *stage) prepare(ctx context.Context, control io.Reader) error {
 	}
 	s.shims.root, s.shims.record = stagingRoot, s.Record
 	if err := s.shims.install(); err != nil {
+		return err
+	}
+	if err := s.shims.stubs(); err != nil {
 		return err
 	}
 	files := &fileReader{r: control}
@@ -157,14 +171,11 @@ func (s *stage) prepare(ctx context.Context, control io.Reader) error {
 		return err
 	}
 	unix.Umask(0o022)
-	os.Clearenv()
-	os.Setenv("PATH", strings.Join(programDirs, ":"))
-	if err := makeIfaces(ctx, s.Ifaces); err != nil {
+	var err error
+	if s.watch, err = watchSysctls(filepath.Join(stagingRoot, "proc/sys")); err != nil {
 		return err
 	}
-	var err error
-	s.watch, err = watchSysctls(filepath.Join(stagingRoot, "proc/sys"))
-	return err
+	return s.wanted.plant(stagingRoot, s.HostKeys)
 }
 
 // script runs the script to its end and then ends what it left behind.

@@ -1,7 +1,6 @@
 package compiler
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -12,9 +11,6 @@ import (
 
 	"golang.org/x/sys/unix"
 )
-
-// hostname is what the script's host is called.
-const hostname = "staging"
 
 // staged are the directories of the host that the script sees and may change
 // for itself.
@@ -51,7 +47,7 @@ func (r *roots) staging() error {
 			// Its files are copied in any case, and containers mount some.
 			show = r.farm
 		}
-		if err := showTop(top, filepath.Join(root, top), show); err != nil {
+		if err := showTop(r.host+top, filepath.Join(root, top), show); err != nil {
 			return err
 		}
 	}
@@ -61,7 +57,7 @@ func (r *roots) staging() error {
 	if err := r.kernelDirs(root); err != nil {
 		return err
 	}
-	return writeIdentity(root)
+	return r.identity.write(root)
 }
 
 // overlayTree shows a host's directory with a writable layer of its own on
@@ -183,6 +179,7 @@ func (r *roots) link(src, dst string, e fs.DirEntry) error {
 
 // depth is how deep the skeleton of a directory goes.
 func (r *roots) depth(dir string) int {
+	dir = strings.TrimPrefix(dir, r.host)
 	for top, n := range skeletonDepth {
 		if dir == top {
 			return n
@@ -204,7 +201,7 @@ func (r *roots) skeleton(from, to string, depth int) {
 	if err != nil {
 		return
 	}
-	copies := from == "/etc" || strings.HasPrefix(from, "/etc/")
+	copies := from == r.host+"/etc" || strings.HasPrefix(from, r.host+"/etc/")
 	for _, e := range entries {
 		src, dst := filepath.Join(from, e.Name()), filepath.Join(to, e.Name())
 		fi, err := e.Info()
@@ -263,22 +260,5 @@ func (r *roots) kernelDirs(root string) error {
 	// Scripts look for interfaces in /sys/class/net. A kernel that hides
 	// parts of /sys from this mount namespace gives none.
 	_ = unix.Mount("sysfs", filepath.Join(root, "sys"), "sysfs", unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "")
-	return nil
-}
-
-// writeIdentity replaces the files that would tell this host from another.
-func writeIdentity(root string) error {
-	for name, text := range map[string]string{
-		"etc/hostname": hostname + "\n",
-		"etc/hosts":    "127.0.0.1 localhost\n127.0.1.1 " + hostname + "\n::1 localhost ip6-localhost ip6-loopback\n",
-		// Nothing answers there, at once: a look-up fails instead of waiting.
-		"etc/resolv.conf": "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n",
-	} {
-		path := filepath.Join(root, name)
-		_ = os.Remove(path) // may be a link to elsewhere
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil && !errors.Is(err, unix.EROFS) {
-			return err
-		}
-	}
 	return nil
 }
