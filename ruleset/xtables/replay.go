@@ -61,6 +61,7 @@ func (p *Replay) Call(args []string, mark int) (Effect, error) {
 		return e, fmt.Errorf("no table %q", c.table)
 	}
 	defer func() { r.current = nil }()
+	r.current.used = true
 	if !c.rule() {
 		return e, r.chainCommand(c)
 	}

@@ -15,7 +15,8 @@ import (
 // "restore OPTIONS" with its input up to a line of a dot. The mark of a rule is
 // the number of its line.
 func TestReplay(t *testing.T) {
-	const calls = `-N user
+	const calls = `-t raw -A OUTPUT -j ACCEPT
+-N user
 -AINPUT -p tcp ! --dport 0:65535 -j ACCEPT
 --app=INPUT -s 192.0.2.1,192.0.2.2 -j user
 -vA INPUT -w 5 --wait-interval=9 -i lo -j ACCEPT
@@ -45,11 +46,12 @@ COMMIT
 .
 -A user -m comment --comment a!b`
 	want := map[string][]string{
-		"nat POSTROUTING ACCEPT": {"26 -j ACCEPT"},
-		"filter INPUT ACCEPT":    {"5 -j RETURN", "3 -s 192.0.2.1/32 -j user", "3 -s 192.0.2.2/32 -j user", "4 -i lo -j ACCEPT"},
-		"filter FORWARD DROP":    {"18 -j more"},
-		"filter more ":           {"17 -j DROP"},
-		"filter user ":           {`29 -m comment --comment "a!b"`},
+		"raw OUTPUT ACCEPT":      {"1 -j ACCEPT"},
+		"nat POSTROUTING ACCEPT": {"27 -j ACCEPT"},
+		"filter INPUT ACCEPT":    {"6 -j RETURN", "4 -s 192.0.2.1/32 -j user", "4 -s 192.0.2.2/32 -j user", "5 -i lo -j ACCEPT"},
+		"filter FORWARD DROP":    {"19 -j more"},
+		"filter more ":           {"18 -j DROP"},
+		"filter user ":           {`30 -m comment --comment "a!b"`},
 	}
 	p := xtables.NewReplay(ruleset.IPTables, ruleset.NFT)
 	lines := strings.Split(calls, "\n")
