@@ -86,7 +86,7 @@ func printStatus(c *command.Context, s Streams, st *apply.Status) error {
 	if len(st.Drift) == 0 {
 		fmt.Fprintln(s.Out, "drift: none")
 	} else {
-		fmt.Fprintf(s.Out, "drift: %d differences of the live firewall\n", len(st.Drift))
+		fmt.Fprintf(s.Out, "drift: %s of the live firewall\n", count(len(st.Drift), "difference"))
 		printChangeList(s.Out, st.Drift)
 	}
 	for _, f := range st.Foreign {
