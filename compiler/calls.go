@@ -27,6 +27,7 @@ type Call struct {
 	file   string // the same, or ""
 	parent int    // pid of the process that made it
 	input  string // the file in shimIn that holds what a restore read, or ""
+	multi  string // xtables-nft-multi, if the tool was called through it
 }
 
 // String returns the call as one would type it.
@@ -108,7 +109,7 @@ func parseLog(log []byte) (calls []Call, whole bool) {
 			return calls, false
 		}
 		if strings.HasPrefix(c.Tool, "xtables-") && len(c.Args) > 0 {
-			c.Tool, c.Args = c.Args[0], c.Args[1:]
+			c.multi, c.Tool, c.Args = c.Tool, c.Args[0], c.Args[1:]
 		}
 		calls = append(calls, c)
 	}

@@ -18,7 +18,10 @@ const culpritTime = 30 * time.Second
 // culprit returns the index of the call that made what is lost, -1 if it
 // cannot be told. It runs the calls that come into question again, in
 // namespaces of their own, and looks which of them alone shows the loss.
-func (s *stage) culprit(ctx context.Context, snap *ruleset.Snapshot, calls []Call, d *difference) int {
+func (s *stage) culprit(ctx context.Context, snap *ruleset.Snapshot, past *history, calls []Call, d *difference) int {
+	if call := d.maker(snap, past); call >= 0 {
+		return call
+	}
 	ctx, cancel := context.WithTimeout(ctx, culpritTime)
 	defer cancel()
 	suspects := d.suspects(calls)
@@ -50,6 +53,27 @@ func (s *stage) culprit(ctx context.Context, snap *ruleset.Snapshot, calls []Cal
 		return -1
 	}
 	return suspects[0]
+}
+
+// maker returns the call that made the rule of a difference in the kernel's
+// objects, -1 if it cannot be told.
+func (d *difference) maker(snap *ruleset.Snapshot, past *history) int {
+	m := d.mismatch
+	if m == nil || m.Rule < 0 {
+		return -1
+	}
+	for i := range snap.Tables {
+		t := &snap.Tables[i]
+		if t.Native || t.Family != m.Family || t.Backend != m.Backend || t.Name != m.Table {
+			continue
+		}
+		for k := range t.Chains {
+			if c := &t.Chains[k]; c.Name == m.Chain && m.Rule < len(c.Rules) {
+				return past.makers(t, c)[m.Rule].call
+			}
+		}
+	}
+	return -1
 }
 
 // suspects are the calls that can have made the place of a difference.

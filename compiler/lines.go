@@ -157,6 +157,9 @@ func (f *lineFinder) locate(calls []Call) {
 // candidates returns the most specific sites that can have made a call.
 func (f *lineFinder) candidates(c *Call) []*site {
 	argv := append([]string{c.Tool}, c.Args...)
+	if c.multi != "" {
+		argv = append([]string{c.multi}, argv...)
+	}
 	if c.line > 0 {
 		if at := best(f.byLine[c.line], argv); len(at) > 0 {
 			return at

@@ -25,16 +25,18 @@ func (s *stage) capture(ctx context.Context, rep *report) error {
 		return fmt.Errorf("read the kernel's objects: %w", err)
 	}
 	rep.Dumps = snap.Dumps
+	calls, _ := parseLog(rep.Log)
+	past := s.readHistory(calls)
+	if rep.Loss, err = s.lostPart(ctx, snap, past); err != nil || rep.Loss != nil {
+		return err
+	}
 	what, err := s.reload(ctx, snap, scope, objects)
 	if err != nil {
 		return fmt.Errorf("self-check: %w", err)
 	}
-	calls, _ := parseLog(rep.Log)
-	if what == nil {
-		rep.Loss, rep.Warnings = s.lostNegation(ctx, snap, calls, rep.Toolchain.Backend)
-		return nil
+	if what != nil {
+		rep.Loss = &loss{What: what.String(), Call: s.culprit(ctx, snap, past, calls, what)}
 	}
-	rep.Loss = &loss{What: what.String(), Call: s.culprit(ctx, snap, calls, what)}
 	return nil
 }
 
