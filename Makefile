@@ -3,6 +3,7 @@
 # make test     runs everything that lands a change
 # make host     builds dist/fwc-host, the static program for hosts
 # make fuzz     fuzzes every parser and decoder, FUZZTIME each
+# make test-generators  builds what FireHOL, Shorewall and others make, all shapes
 # make test-interop  has cosign verify artifacts; builds it, which takes minutes
 SHELL := /bin/bash
 SUDO  := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E env "PATH=$$PATH")
@@ -11,7 +12,7 @@ SUDO  := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E env "PATH=$$PATH")
 HOST     ?= dist/fwc-host
 FUZZTIME ?= 60s
 
-.PHONY: all build host deps generators demo test test-interop test-corpus fuzz bench clean
+.PHONY: all build host deps generators demo test test-generators test-interop test-corpus fuzz bench clean
 all: build
 
 build: bin/fwc
@@ -37,6 +38,9 @@ generators:
 
 demo: deps build
 	@testdata/demo/demo.sh bin/fwc
+
+test-generators: deps generators
+	$(SUDO) go test -count 1 -timeout 30m -v -run 'TestGenerators|TestCorpusScripts' ./compiler -all
 
 test: deps generators build
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'gofmt these files'; exit 1; }
