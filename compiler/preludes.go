@@ -31,6 +31,12 @@ _fwc_full() {
 `
 }
 
+// queueFunctions are _fwc_y and _fwc_x for a shell that runs a builtin of its
+// own, and no function of the script's, with the word builtin ahead.
+func queueFunctions(builtin string) string {
+	return strings.ReplaceAll(quickText+queueText, "BUILTIN", builtin)
+}
+
 // homeDirs are the names of the directory that all recordable tools are in.
 // There are none, and so no plain names, where they are in several.
 func homeDirs(recs []recordable) []string {
@@ -66,7 +72,7 @@ func shellPrelude(recs []recordable) string {
 			fmt.Fprintf(&cases, "  %s) _fwc_k=%s _fwc_n=%s%s ;;\n", strings.Join(r.paths, "|"), r.key, r.name, piece)
 		}
 	}
-	return queueText + pathText(homeDirs(recs)) + `_fwc() {
+	return queueFunctions("command") + pathText(homeDirs(recs)) + `_fwc() {
   local _fwc_l="$1" _fwc_k= _fwc_n= _fwc_m= _fwc_w
   shift
   case ${1-} in
@@ -77,7 +83,7 @@ func shellPrelude(recs []recordable) string {
   if [ -n "$_fwc_k" ]; then
     _fwc_w=$1
     shift
-    if _fwc_x "$_fwc_k" "$_fwc_n" "$_fwc_l" "$@"; then
+    if case $_fwc_k in *t) false ;; *) _fwc_y "$_fwc_k" "$_fwc_n" "$_fwc_l" "$@" ;; esac || _fwc_x "$_fwc_k" "$_fwc_n" "$_fwc_l" "$@"; then
       [ -z "$_fwc_m" ] || [ $((_fwc_i+=1)) -lt ` + fmt.Sprint(pieceSize) + ` ] || _fwc_full
       return 0
     fi
@@ -93,15 +99,15 @@ func shellPrelude(recs []recordable) string {
 // there must not see them: command and type are functions too.
 func bashPrelude(recs []recordable, tools []tool) string {
 	var b strings.Builder
-	b.WriteString(queueText + pathText(homeDirs(recs)))
+	b.WriteString(queueFunctions("builtin") + pathText(homeDirs(recs)))
 	b.WriteString(`_fwc_w() {
   local _fwc_l="${BASH_LINENO[1]} ${BASH_SOURCE[2]}" _fwc_k=$1 _fwc_n=$2 _fwc_w=$3
   shift 3
   case $_fwc_l in *[[:cntrl:]]*) _fwc_l=${BASH_LINENO[1]} ;; esac
   case $_fwc_k$_fwc_w in
   -*) false ;;
-  */*) _fwc_x "$_fwc_k" "$_fwc_n" "$_fwc_l" "$@" ;;
-  *) { [ "$PATH" = "$_fwc_P" ] || _fwc_path; } && _fwc_x "$_fwc_k" "$_fwc_n" "$_fwc_l" "$@" ;;
+  */*) _fwc_y "$_fwc_k" "$_fwc_n" "$_fwc_l" "$@" || _fwc_x "$_fwc_k" "$_fwc_n" "$_fwc_l" "$@" ;;
+  *) { [ "$PATH" = "$_fwc_P" ] || _fwc_path; } && { _fwc_y "$_fwc_k" "$_fwc_n" "$_fwc_l" "$@" || _fwc_x "$_fwc_k" "$_fwc_n" "$_fwc_l" "$@"; } ;;
   esac && { case $_fwc_k in *-nft) [ $((_fwc_i+=1)) -lt ` + fmt.Sprint(pieceSize) + ` ] || _fwc_full ;; esac; return 0; }
   FWC_LINE=$_fwc_l builtin command "$_fwc_w" "$@"
 }

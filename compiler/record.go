@@ -41,6 +41,16 @@ func (r *recorder) install(s *shims, copy []byte) error {
 			return err
 		}
 	}
+	// The flush makes more itself: these save it a process each.
+	for i := 1; i <= 100; i++ {
+		path := filepath.Join(r.root, recDone, strconv.Itoa(i))
+		if err := os.Mkdir(path, 0o777); err != nil {
+			return err
+		}
+		if err := os.Chmod(path, 0o777); err != nil {
+			return err
+		}
+	}
 	recs := s.recordables()
 	for name, text := range map[string]string{
 		recCount: "1\n", recFlush: flushText, recShell: shellPrelude(recs), lineFile: bashPrelude(recs, s.tools), recCopy: string(copy),

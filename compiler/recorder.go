@@ -162,9 +162,35 @@ const queueText = `_fwc_x() {
     case $_fwc_c in create|-N) [ ! -e ` + recQueue + `/sets ] || return 1 ;; esac ;;
   *) return 1 ;;
   esac
-  [ ${#_fwc_o} -lt 1500 ] && [ ${#_fwc_h} -lt 300 ] && command printf '#%s\n%s\n' "$_fwc_h" "$_fwc_o" >>` + recQueue + `/$_fwc_k${_fwc_t:+.$_fwc_t}
+  [ ${#_fwc_o} -lt 1500 ] && [ ${#_fwc_h} -lt 300 ] && BUILTIN printf '#%s\n%s\n' "$_fwc_h" "$_fwc_o" >>` + recQueue + `/$_fwc_k${_fwc_t:+.$_fwc_t}
 }
 `
+
+// quickText is a shell function that queues the usual call, a rule of plain
+// words with at most -t ahead of it, or returns 1. It looks at all words at
+// once, joined by a byte that none of them holds: bash takes 5 µs for a word
+// otherwise. It is small, because bash copies a function each time it runs it.
+// BUILTIN is how the shell at hand calls printf.
+var quickText = strings.ReplaceAll(`_fwc_y() {
+  local _fwc_k="$1" _fwc_h="#$2 $3" _fwc_t=filter _fwc_s IFS=~
+  shift 3
+  [ $# -gt 2 ] && [ -z "${XTABLES_LIBDIR-}" ] || return 1
+  case $1 in
+  -t)
+    case $2 in *[!a-z]*) return 1 ;; esac
+    _fwc_t=$2
+    shift 2 ;;
+  esac
+  case ${1-} in -A|-I) ;; *) return 1 ;; esac
+  _fwc_s="$*"
+  case $_fwc_s in
+  *[!A-Za-z0-9_@%+=:,./!~-]*|*~-[!-][!~]*|*~-[!psdjiogmf-]*|*~-|*~|*~~*|*set*|*SET*) return 1 ;;
+  *~--ta*|*~--wa*|*~--ap*|*~--in*|*~--ne*|*~--po*|*~--ip*|*~--mo*) return 1 ;;
+  esac
+  IFS=' '
+  [ ${#_fwc_s} -lt 1500 ] && [ ${#_fwc_h} -lt 300 ] && BUILTIN printf '%s\n%s\n' "$_fwc_h" "$*" >>`+recQueue+`/$_fwc_k.$_fwc_t
+}
+`, "~", "\x1f")
 
 // flushText loads what is queued. It is run, or read by a shim, which then
 // runs its tool. Sets come before the rules that name them; the functions see

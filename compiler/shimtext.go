@@ -19,7 +19,7 @@ func shimText(dir, name string, rec *recordable, record bool) string {
 	if record {
 		queue = ". " + recFlush + "\n"
 		if rec != nil {
-			queue = queueText + fmt.Sprintf(`_fwc_x %s %s "${FWC_LINE-}" "$@" && exit 0`, rec.key, rec.name) + "\n" + queue
+			queue = strings.ReplaceAll(queueText, "BUILTIN ", "") + fmt.Sprintf(`_fwc_x %s %s "${FWC_LINE-}" "$@" && exit 0`, rec.key, rec.name) + "\n" + queue
 		}
 	}
 	multi := strings.HasSuffix(name, "-multi")
