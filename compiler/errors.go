@@ -42,14 +42,14 @@ func (e *CallError) Error() string {
 	return b.String()
 }
 
-// Hint says what to do about the failure, "" if there is nothing to add.
+// Hint says what to do about the failure.
 func (e *CallError) Hint() string {
 	for _, h := range callHints {
 		if strings.Contains(e.Stderr, h.words) {
 			return h.hint
 		}
 	}
-	return "correct the script, or build with --keep-going to leave the call out"
+	return "correct the call, discard its message in the script (2>/dev/null) if it may fail, or build with --keep-going"
 }
 
 // callHints go by the tools' own words.

@@ -32,6 +32,7 @@ var allowed = map[string][]string{
 	"lab":                 {"ruleset", "ruleset/", "internal/netns", "internal/netfilter"},
 	"ci":                  {"ruleset", "ruleset/packets", "artifact", "verify", "internal/termsafe"},
 	"internal/netns":      {},
+	"internal/facts":      {"ruleset"},
 	"internal/netfilter":  {"ruleset", "ruleset/", "internal/netns"},
 	"internal/atomicfile": {},
 	"internal/command":    {},

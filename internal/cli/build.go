@@ -31,8 +31,10 @@ func buildCommand(s Streams) *cli.Command {
 			"Examples:\n" +
 			"  fwc build script.sh -o fw.artifact --key ci.key\n" +
 			"  fwc build script.sh start -o fw.artifact --key ci.key --label role=router --against main.artifact\n" +
-			"  fwc build script.sh -o fw.artifact --unsigned --keep-going",
-		Flags: []cli.Flag{
+			"  fwc build script.sh -o fw.artifact --unsigned --keep-going\n" +
+			"  fwc build script.sh -o web1.artifact --key ci.key --facts web1.json\n" +
+			"  fwc build script.sh -o fw.artifact --key ci.key --iface eth0=192.0.2.10/24,2001:db8::10/64 --hosts names",
+		Flags: append(stageFlags(),
 			&cli.StringFlag{Name: "o", Usage: "write the artifact to `FILE`", Required: true},
 			keyFlag(false),
 			&cli.BoolFlag{Name: "unsigned", Usage: "write an unsigned artifact on purpose"},
@@ -46,7 +48,7 @@ func buildCommand(s Streams) *cli.Command {
 			&cli.DurationFlag{Name: "timeout", Value: compiler.DefaultTimeout, Usage: "time limit of the script"},
 			&cli.BoolFlag{Name: "keep-going", Usage: "a failing firewall call is a warning"},
 			&cli.BoolFlag{Name: "privileged", Usage: "as root: stage without a user namespace"},
-		},
+		),
 		Action: func(c *cli.Context) error {
 			if !c.Args().Present() {
 				return usagef("build wants a SCRIPT")
@@ -88,11 +90,16 @@ func build(c *cli.Context, s Streams) error {
 		m.Against = old.Digest
 	}
 
-	res, err := compiler.Build(c.Context, compiler.Options{
+	opt := compiler.Options{
 		Script: script, Args: c.Args().Tail(), Timeout: c.Duration("timeout"), Env: c.StringSlice("env"),
 		KeepGoing: c.Bool("keep-going"), Privileged: c.Bool("privileged"),
 		Stdout: s.Err, Stderr: s.Err,
-	})
+	}
+	host, err := stageOptions(c, &opt)
+	if err != nil {
+		return err
+	}
+	res, err := compiler.Build(c.Context, opt)
 	if res != nil {
 		remarks(s, res, err) // a failed build too has a list of calls
 	}
@@ -102,9 +109,11 @@ func build(c *cli.Context, s Streams) error {
 
 	m.Script = artifact.Script{Name: filepath.Base(script), SHA256: res.ScriptSHA256}
 	m.Modules = res.Modules
+	compareToolchains(s, host, res.Toolchain)
 	b, members := artifact.NewBuild(0, res.Toolchain, artifact.Accept{
 		Kernel: c.String("accept-kernel"), IPTables: c.String("accept-iptables"),
 	}, res.Snapshot.Dumps)
+	b.Wanted = wanted(res.Wanted)
 	m.Builds = []artifact.Build{b}
 	members = append(members, artifact.Member{Name: artifact.ScriptMember, Data: res.Script})
 	data, err := artifact.Encode(m, members, signers...)

@@ -26,7 +26,7 @@ func classifyBuilder(err error) (int, string) {
 	case errors.As(err, &script):
 		return exitScript, "what the script said is above; it must end with exit status 0"
 	case errors.As(err, &call):
-		return exitScript, "correct the call, discard its message in the script (2>/dev/null) if it may fail, or build with --keep-going"
+		return exitScript, call.Hint()
 	case errors.As(err, &timeout):
 		return exitScript, "give it more time with --timeout, or look for what it waits for: staging has no network and no terminal"
 	case errors.As(err, &loss):
