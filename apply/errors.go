@@ -33,14 +33,21 @@ var ErrState = errors.New("the state directory is damaged")
 type FailedError struct {
 	Cause error // what failed first
 	Undo  error // why the former firewall is not back; nil if it is
+	// Lost is what others had put into the firewall since the apply began and
+	// what could not stay.
+	Lost []Foreign
 }
 
 // Error gives the cause first.
 func (e *FailedError) Error() string {
+	s := fmt.Sprintf("%v; %v", e.Cause, ErrUndone)
 	if e.Undo != nil {
-		return fmt.Sprintf("%v; %v: %v", e.Cause, ErrNotRestored, e.Undo)
+		s = fmt.Sprintf("%v; %v: %v", e.Cause, ErrNotRestored, e.Undo)
 	}
-	return fmt.Sprintf("%v; %v", e.Cause, ErrUndone)
+	for _, f := range e.Lost {
+		s += fmt.Sprintf("; added by others meanwhile, and gone: %v", f)
+	}
+	return s
 }
 
 // Unwrap returns the outcome, the cause, and what stopped the undoing.

@@ -128,6 +128,7 @@ func TestCheckUndoes(t *testing.T) {
 		ok          bool
 	}{
 		{"passes", "iptables -C INPUT -p tcp --dport 22 -j ACCEPT", 0, true},
+		{"leaves something behind", "sleep 60 & true", 0, true},
 		{"fails", "echo no good; exit 3", 0, false},
 		{"hangs", "sleep 60 & sleep 60", 200 * time.Millisecond, false},
 		{"floods", "yes", 300 * time.Millisecond, false},

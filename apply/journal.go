@@ -73,7 +73,7 @@ func readJournal(dir string) (*journal, error) {
 	path := journalPath(dir)
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return &journal{Schema: journalSchema}, nil
+		return &journal{Schema: journalSchema}, lostJournal(dir)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
@@ -90,6 +90,20 @@ func readJournal(dir string) (*journal, error) {
 		return nil, fmt.Errorf("%w: %s: generation out of range", ErrState, path)
 	}
 	return &j, nil
+}
+
+// lostJournal returns an error if a state directory without a journal has the
+// generations that one would tell of: the journal is written first.
+func lostJournal(dir string) error {
+	entries, err := os.ReadDir(filepath.Join(dir, "generations"))
+	switch {
+	case errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0:
+		return nil
+	case err != nil:
+		return fmt.Errorf("journal: %w", err)
+	}
+	return fmt.Errorf("%w: %s is missing, but %s is not: what is applied is not known any more",
+		ErrState, journalPath(dir), filepath.Join(dir, "generations"))
 }
 
 func (j *journal) write(dir string) error {

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/fwc-dev/fwc/internal/netfilter"
 	"github.com/fwc-dev/fwc/verify"
 )
 
@@ -91,13 +92,7 @@ func (s *store) update(change func(*journal)) error {
 	return nil
 }
 
-// whole runs fn, which changes the kernel, so that the lock outlives this
-// process until the programs that fn started have ended: killed here, another
+// whole returns a context for what changes the kernel, so that the lock outlives
+// this process until the programs that do so have ended: killed here, another
 // fwc must not read a firewall that an orphan still writes to.
-func (s *store) whole(fn func() error) error {
-	if _, err := unix.FcntlInt(s.lock.Fd(), unix.F_SETFD, 0); err != nil {
-		return fmt.Errorf("lock: %w", err)
-	}
-	defer unix.FcntlInt(s.lock.Fd(), unix.F_SETFD, unix.FD_CLOEXEC)
-	return fn()
-}
+func (s *store) whole(ctx context.Context) context.Context { return netfilter.Lend(ctx, s.lock) }

@@ -26,6 +26,7 @@ const (
 	envState = "FWC_TEST_STATE"
 	envDumps = "FWC_TEST_DUMPS"
 	envDie   = "FWC_TEST_DIE"
+	envKeep  = "FWC_TEST_KEEP"
 )
 
 func TestMain(m *testing.M) {
@@ -59,7 +60,7 @@ func victim() int {
 		s, err = dump.Snapshot(dumps)
 	}
 	if err == nil {
-		opts := Options{State: os.Getenv(envState), fault: kill}.withDefaults()
+		opts := Options{State: os.Getenv(envState), Keep: strings.Fields(os.Getenv(envKeep)), fault: kill}.withDefaults()
 		_, err = applyCandidate(context.Background(), candidate{ours: s, generation: Generation{Digest: "victim"}}, opts)
 	}
 	if err != nil {
@@ -70,14 +71,14 @@ func victim() int {
 }
 
 // victim starts a process on the host that applies s and dies at a point.
-func (h *host) victim(s *ruleset.Snapshot, die string) *exec.Cmd {
+func (h *host) victim(s *ruleset.Snapshot, die string, keep ...string) *exec.Cmd {
 	h.t.Helper()
 	dir := h.t.TempDir()
 	for _, d := range s.Dumps {
 		h.must(os.WriteFile(filepath.Join(dir, d.Name()), d.Text, 0o600))
 	}
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), envState+"="+h.dir, envDumps+"="+dir, envDie+"="+die)
+	cmd.Env = append(os.Environ(), envState+"="+h.dir, envDumps+"="+dir, envDie+"="+die, envKeep+"="+strings.Join(keep, " "))
 	var out strings.Builder
 	cmd.Stderr = &out
 	h.must(cmd.Start())
@@ -207,28 +208,37 @@ func TestRebootForgets(t *testing.T) {
 	})
 }
 
+// TestOrphansHoldTheLock kills an apply while its restore waits for the xtables
+// lock: until that has ended too, nobody may read the firewall for settled.
 func TestOrphansHoldTheLock(t *testing.T) {
 	onHost(t, func(h *host) {
-		s, err := open(h.ctx, h.dir, 0)
-		h.must(err)
-		orphan := exec.Command("sleep", "60")
-		h.must(s.whole(orphan.Start))
-		s.close()
+		a := h.built("iptables-legacy -A INPUT -j ACCEPT")
+		hold := exec.Command("flock", "/run/xtables.lock", "sleep", "60")
+		hold.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+		h.must(hold.Start())
+		end := func() {
+			_ = syscall.Kill(-hold.Process.Pid, syscall.SIGKILL)
+			_ = hold.Wait()
+		}
+		defer end()
+		h.sh("while flock -n /run/xtables.lock true; do sleep 0.02; done")
+		victim := h.victim(a, "")
+		h.sh("for i in $(seq 500); do ! grep -q step " + journalPath(h.dir) + " 2>/dev/null || break; sleep 0.02; done; sleep 0.5")
+		_ = victim.Process.Kill()
+		_ = victim.Wait()
 		if _, err := open(h.ctx, h.dir, 100*time.Millisecond); !errors.Is(err, ErrBusy) {
 			t.Errorf("the lock went with its process: %v", err)
 		}
-		_ = orphan.Process.Kill()
-		_ = orphan.Wait()
-		s, err = open(h.ctx, h.dir, 5*time.Second)
-		h.must(err)
-		after := exec.Command("sleep", "60")
-		h.must(after.Start())
-		s.close()
-		s, err = open(h.ctx, h.dir, 0)
+		end()
+		s, err := open(h.ctx, h.dir, 5*time.Second)
 		h.must(err)
 		s.close()
-		_ = after.Process.Kill()
-		_ = after.Wait()
+		r, err := Recover(h.ctx, h.options())
+		h.must(err)
+		if r == nil {
+			t.Error("nothing was recovered")
+		}
+		h.is(&ruleset.Snapshot{})
 	})
 }
 
@@ -258,6 +268,26 @@ func TestDamagedStateIsRefused(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestLostJournalIsRefused takes the journal away: neither the way back nor
+// what is applied is known then.
+func TestLostJournalIsRefused(t *testing.T) {
+	onHost(t, func(h *host) {
+		a := h.built("iptables -A INPUT -j ACCEPT")
+		_ = h.victim(a, "generation").Wait() // before any generation is the current one
+		h.applied(a)
+		h.must(os.Remove(journalPath(h.dir)))
+		_, applied := h.apply(h.built(":"), replace)
+		_, back := Rollback(h.ctx, Previous, h.options())
+		_, status := Inspect(h.ctx, h.options())
+		for _, err := range []error{applied, back, status} {
+			if !errors.Is(err, ErrState) {
+				t.Errorf("error %v", err)
+			}
+		}
+		h.is(a)
+	})
 }
 
 func TestHistoryIsBounded(t *testing.T) {

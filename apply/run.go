@@ -26,7 +26,7 @@ func (s *store) run(ctx context.Context, c candidate, opts Options) (*Result, er
 	}
 	for range replans {
 		objects, from, err := d.try(ctx, opts)
-		if err != nil && c.give(d, err) {
+		if err != nil && (c.give(d, err) || errors.Is(err, ErrNoWayBack) && s.overtaken(ctx, c, d)) {
 			if d, err = s.draft(ctx, &c, opts); err == nil {
 				continue
 			}
@@ -52,6 +52,12 @@ func (s *store) run(ctx context.Context, c candidate, opts Options) (*Result, er
 	return nil, fmt.Errorf("%w: it changed %d times while the apply was planned", ErrBusy, replans)
 }
 
+// overtaken says whether others have changed the firewall since it was drafted.
+func (s *store) overtaken(ctx context.Context, c candidate, d *draft) bool {
+	again, err := capture(ctx, []*ruleset.Snapshot{d.live.Snapshot}, c.ours, d.base)
+	return err == nil && !same(again.Snapshot, d.live.Snapshot)
+}
+
 // commit writes the intent down, changes the kernel, reads back, checks, and
 // keeps the change or undoes it.
 func (s *store) commit(ctx context.Context, c candidate, opts Options, d *draft, from *ruleset.Snapshot, objects *netfilter.State) (*Result, error) {
@@ -62,10 +68,7 @@ func (s *store) commit(ctx context.Context, c candidate, opts Options, d *draft,
 	began := time.Now()
 	var out Outcome
 	if err = opts.fault.at("journal"); err == nil {
-		err = s.whole(func() (err error) {
-			out, err = opts.Committer.Commit(ctx, &State{Snapshot: from, Raw: d.live.Raw}, c.state(d))
-			return err
-		})
+		out, err = opts.Committer.Commit(s.whole(ctx), &State{Snapshot: from, Raw: d.live.Raw}, c.state(d))
 	}
 	took := time.Since(began)
 	if err == nil {
@@ -78,7 +81,11 @@ func (s *store) commit(ctx context.Context, c candidate, opts Options, d *draft,
 		err = s.settle(to)
 	}
 	if err != nil {
-		return nil, s.undo(context.WithoutCancel(ctx), opts.Committer, d.live, err)
+		err = s.undo(context.WithoutCancel(ctx), opts.Committer, d.live, err)
+		if errors.Is(err, netfilter.ErrLocked) && errors.Is(err, ErrUndone) {
+			return nil, fmt.Errorf("%w: %v", ErrBusy, err)
+		}
+		return nil, err
 	}
 	_ = s.prune() // a history too long harms nobody
 	r := d.result(s, c, Applied)
@@ -98,7 +105,19 @@ func (s *store) begin(c candidate, opts Options, d *draft, from *ruleset.Snapsho
 	if !c.back {
 		g.Former, g.Since = formerValues(d.formerOf(), d.base, c.ours, d.live.Snapshot), d.since(c)
 	}
-	if err := s.writeGeneration(&g, c.artifact, c.ours, d.live); err != nil {
+	// Ahead of the first generation, so that a journal that was lost shows.
+	if used, err := inUse(s.dir); err != nil {
+		return nil, 0, err
+	} else if !used {
+		if err := s.update(func(*journal) {}); err != nil {
+			return nil, 0, err
+		}
+	}
+	applied := c.ours
+	if c.back {
+		applied = d.plan.Wanted // for a recovery only: the generation is not kept
+	}
+	if err := s.writeGeneration(&g, c.artifact, applied, d.live); err != nil {
 		return nil, 0, errors.Join(err, s.discard(g.Number))
 	}
 	if err := opts.fault.at("generation"); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/fwc-dev/fwc/ruleset"
@@ -19,33 +20,47 @@ func (s *store) undo(ctx context.Context, committer Committer, before *State, ca
 		return &FailedError{Cause: cause, Undo: errors.New("the journal has no pending change")}
 	}
 	_ = s.update(func(j *journal) { j.Pending.Step = stepUndo }) // a full disk must not stop it
-	err := s.putBack(ctx, committer, before)
+	lost, err := s.putBack(ctx, committer, before)
 	if err == nil {
 		err = s.forget()
 	}
-	return &FailedError{Cause: cause, Undo: err}
+	return &FailedError{Cause: cause, Undo: err, Lost: lost}
 }
 
 // putBack restores what the pending change touched and checks that it is as it
-// was.
-func (s *store) putBack(ctx context.Context, committer Committer, before *State) error {
+// was. What others have put there meanwhile stays, or is returned where it
+// cannot.
+func (s *store) putBack(ctx context.Context, committer Committer, before *State) ([]Foreign, error) {
 	now, err := capture(ctx, []*ruleset.Snapshot{before.Snapshot}, before.Snapshot)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	target, err := overlay(now.Snapshot, before.Snapshot, &s.Pending.Touched)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	with, kept, lost := s.theirs(now.Snapshot, before.Snapshot, target)
+	if len(kept) > 0 {
+		if err = s.bring(ctx, committer, now, before, with); err == nil {
+			return lost, nil
+		}
+		// Better the former firewall without it than something between.
+		lost = append(lost, kept...)
+		if now, err = capture(ctx, []*ruleset.Snapshot{before.Snapshot}, before.Snapshot); err != nil {
+			return lost, err
+		}
+	}
+	return lost, s.bring(ctx, committer, now, before, target)
+}
+
+// bring commits the way back and checks it.
+func (s *store) bring(ctx context.Context, committer Committer, now, before *State, target *ruleset.Snapshot) error {
 	anew, err := together(now.Snapshot, target, s.Pending.Touched.table)
 	if err != nil {
 		return err
 	}
-	err = s.whole(func() error {
-		_, err := committer.Commit(ctx, &State{Snapshot: without(now.Snapshot, anew), Raw: now.Raw}, &State{Snapshot: target, Raw: before.Raw})
-		return err
-	})
-	if err != nil {
+	to := &State{Snapshot: target, Raw: before.Raw, Counters: slices.Concat(before.Raw, now.Raw)}
+	if _, err = committer.Commit(s.whole(ctx), &State{Snapshot: without(now.Snapshot, anew), Raw: now.Raw}, to); err != nil {
 		return err
 	}
 	after, err := capture(ctx, []*ruleset.Snapshot{target, now.Snapshot}, before.Snapshot)
@@ -87,6 +102,9 @@ type Recovery struct {
 	// Rebooted says that the kernel has started since, so that there was
 	// nothing left to undo.
 	Rebooted bool `json:"rebooted"`
+	// Lost is what others had put into the firewall since and what could not
+	// stay.
+	Lost []Foreign `json:"lost,omitempty"`
 }
 
 // Recover undoes a change that was cut short, if there is one, and returns nil
@@ -113,11 +131,11 @@ func (s *store) recover(ctx context.Context, committer Committer) (*Recovery, er
 	if !r.Rebooted {
 		before, err := s.previous(p.Generation)
 		if err == nil {
-			err = s.putBack(context.WithoutCancel(ctx), committer, before)
+			r.Lost, err = s.putBack(context.WithoutCancel(ctx), committer, before)
 		}
 		if err != nil {
 			cut := fmt.Errorf("an apply that began at %s was cut short", p.Began.Format(time.RFC3339))
-			return nil, &FailedError{Cause: cut, Undo: err}
+			return nil, &FailedError{Cause: cut, Undo: err, Lost: r.Lost}
 		}
 	}
 	return r, s.forget()
@@ -127,7 +145,7 @@ func (s *store) recover(ctx context.Context, committer Committer) (*Recovery, er
 func inUse(dir string) (bool, error) {
 	_, err := os.Stat(journalPath(dir))
 	if errors.Is(err, os.ErrNotExist) {
-		return false, nil
+		return false, lostJournal(dir)
 	}
 	return err == nil, err
 }

@@ -47,6 +47,13 @@ func environ() []string {
 	return env
 }
 
+// lent is the context's key for a file that the programs hold open.
+type lent struct{}
+
+// Lend returns a context whose programs hold f open until they end: a lock on
+// it then outlives this process as long as one of them runs.
+func Lend(ctx context.Context, f *os.File) context.Context { return context.WithValue(ctx, lent{}, f) }
+
 // process is a program that runs in the calling thread's namespaces.
 type process struct {
 	tool           string
@@ -65,6 +72,9 @@ func start(ctx context.Context, stdin []byte, path string, args ...string) (*pro
 	// A key typed at the terminal ends fwc, which then ends the program or lets
 	// it put things back: not the program itself.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if f, ok := ctx.Value(lent{}).(*os.File); ok {
+		p.cmd.ExtraFiles = []*os.File{f}
+	}
 	if err := p.cmd.Start(); err != nil {
 		return nil, &ToolError{Tool: p.tool, Args: args, Status: err.Error(), Err: err}
 	}
