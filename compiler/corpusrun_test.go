@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -75,7 +76,9 @@ var stubs = map[string]string{
 	"lsmod":    "exit 0",
 	"logger":   "exit 0",
 	"sudo":     `while [ $# -gt 0 ]; do case $1 in -u) shift 2 ;; -*|*=*) shift ;; *) break ;; esac; done; exec "$@"`,
-	"service":  "exit 0", "systemctl": "exit 0",
+	"service":  `case "$*" in *status*) exit 3 ;; esac`,
+	// As where there is no init to talk to.
+	"systemctl": `for a; do case $a in -*) ;; is-active|status) echo inactive; exit 3 ;; *) exit 0 ;; esac; done`,
 }
 
 // direct runs the script with no fwc around it.
@@ -156,17 +159,30 @@ func (j *hostJob) directKernel() error {
 		return err
 	}
 	var b strings.Builder
-	b.WriteString("set -e\nroute4= route6=\n")
-	for _, s := range j.Ifaces {
+	b.WriteString("set -e\n")
+	routed := map[bool]bool{}
+	for num, s := range j.Ifaces {
 		name, addrs, _ := strings.Cut(s, "=")
-		fmt.Fprintf(&b, "ip link add %[1]s type dummy 2>/dev/null || ip link add %[1]s type ifb 2>/dev/null || ip link add %[1]s type bridge\nip link set %[1]s up\n", name)
+		mac := fmt.Sprintf("address 02:00:00:00:00:%02x", num+1)
+		fmt.Fprintf(&b, "ip link add %[1]s %[2]s type dummy 2>/dev/null || ip link add %[1]s %[2]s type ifb 2>/dev/null || ip link add %[1]s %[2]s type bridge\n", name, mac)
+		fmt.Fprintf(&b, "ip link set %[1]s addrgenmode none\nip link set %[1]s up\n", name)
 		for a := range strings.SplitSeq(addrs, ",") {
-			switch {
-			case a == "":
-			case strings.Contains(a, ":"):
-				fmt.Fprintf(&b, "ip address add %s dev %s nodad\n[ \"$route6\" ] || ip -6 route add default dev %[2]s\nroute6=1\n", a, name)
-			default:
-				fmt.Fprintf(&b, "ip address add %s dev %s\n[ \"$route4\" ] || ip route add default dev %[2]s\nroute4=1\n", a, name)
+			p, err := netip.ParsePrefix(a)
+			if err != nil {
+				continue // has none
+			}
+			family, nodad := "-4", ""
+			if p.Addr().Is6() {
+				family, nodad = "-6", "nodad"
+			}
+			fmt.Fprintf(&b, "ip address add %s dev %s %s\n", a, name, nodad)
+			if !routed[p.Addr().Is6()] {
+				routed[p.Addr().Is6()] = true
+				gateway := p.Masked().Addr().Next()
+				if gateway == p.Addr() {
+					gateway = gateway.Next()
+				}
+				fmt.Fprintf(&b, "ip %s route add default via %s dev %s\n", family, gateway, name)
 			}
 		}
 	}

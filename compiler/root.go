@@ -35,6 +35,9 @@ type roots struct {
 	// privileged is without a user namespace.
 	privileged bool
 	overlays   int
+	// closed are the directories below the top that is being shown which
+	// this user may not enter and the script may.
+	closed []string
 }
 
 // systemTops are the directories at the top that programs need.

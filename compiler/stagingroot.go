@@ -109,6 +109,15 @@ func (r *roots) overlay(from, to string) error {
 	if err := unix.Mount("overlay", to, "overlay", unix.MS_NOSUID|unix.MS_NODEV, opts); err != nil {
 		return r.farm(from, to)
 	}
+	for i, dir := range r.closed {
+		empty := r.path(stagingTree, "closed", name, strconv.Itoa(i))
+		if err := os.MkdirAll(empty, 0o755); err != nil {
+			return err
+		}
+		if err := unix.Mount(empty, filepath.Join(to, dir), "", unix.MS_BIND, ""); err != nil {
+			return fmt.Errorf("bind over %s: %w", filepath.Join(from, dir), err)
+		}
+	}
 	return nil
 }
 
@@ -124,6 +133,11 @@ func (r *roots) farm(from, to string) error {
 		return err
 	}
 	r.skeleton(from, to, r.depth(from))
+	for _, dir := range r.closed {
+		if err := os.Mkdir(filepath.Join(to, dir), 0o755); err != nil {
+			return err
+		}
+	}
 	return r.plant(from, to)
 }
 
@@ -192,8 +206,15 @@ func (r *roots) depth(dir string) int {
 }
 
 // skeleton makes the directories of from below to, and below /etc copies the
-// files. What cannot be read is left to the overlay.
+// files. What cannot be read is left to the overlay, but for directories of
+// /var: there programs keep state that only root may see, and where they find
+// none they make it. They are listed in r.closed, to become empty ones.
 func (r *roots) skeleton(from, to string, depth int) {
+	r.closed = nil
+	r.branches(from, from, to, depth)
+}
+
+func (r *roots) branches(top, from, to string, depth int) {
 	if depth == 0 {
 		return
 	}
@@ -211,9 +232,14 @@ func (r *roots) skeleton(from, to string, depth int) {
 		switch {
 		case fi.IsDir():
 			// A directory that is closed to this user stays as it is.
-			if unix.Access(src, unix.R_OK|unix.X_OK) == nil && os.Mkdir(dst, fi.Mode().Perm()|0o700) == nil {
+			switch {
+			case unix.Access(src, unix.R_OK|unix.X_OK) != nil:
+				if strings.HasPrefix(src, r.host+"/var/") {
+					r.closed = append(r.closed, strings.TrimPrefix(src, top))
+				}
+			case os.Mkdir(dst, fi.Mode().Perm()|0o700) == nil:
 				_ = os.Chmod(dst, fi.Mode().Perm()|0o700|fi.Mode()&fs.ModeSticky)
-				r.skeleton(src, dst, depth-1)
+				r.branches(top, src, dst, depth-1)
 			}
 		case copies && fi.Mode().IsRegular() && r.privileged && fi.Mode()&0o004 == 0:
 			// Without a user namespace the script may read what root may:
