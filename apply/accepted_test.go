@@ -128,6 +128,26 @@ func TestOlderLosesTheRace(t *testing.T) {
 	})
 }
 
+// TestNewerWinsTheRace accepts two artifacts on a host that had none, and
+// applies the older one first.
+func TestNewerWinsTheRace(t *testing.T) {
+	onHost(t, func(h *host) {
+		now := uint64(time.Now().Unix())
+		old, trustOld := h.signed(h.built(scriptA), now)
+		sb := h.built(scriptB)
+		newer, trustNewer := h.signed(sb, now+1)
+		first, err := h.accept(old, trustOld)
+		h.must(err)
+		second, err := h.accept(newer, trustNewer)
+		h.must(err)
+		for _, a := range []*verify.Accepted{first, second} {
+			_, err = Apply(h.ctx, a, Options{State: h.dir})
+			h.must(err)
+		}
+		h.is(sb)
+	})
+}
+
 // BenchmarkApply applies a change of one rule, and the whole, beside the tool's
 // own restore.
 func BenchmarkApply(b *testing.B) {

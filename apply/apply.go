@@ -121,8 +121,12 @@ func Apply(ctx context.Context, a *verify.Accepted, opts Options) (*Result, erro
 		ours:       ours,
 		artifact:   a.Artifact().Data(),
 		generation: Generation{Digest: a.Digest(), Epoch: m.Epoch, Serial: m.Serial, AllowedOlder: a.Checked().Older()},
-		prepare:    a.Prepare,
-		record:     a.Record,
+		prepare: func(g *Generation) error {
+			err := a.Prepare()
+			g.AllowedOlder = a.Checked().Older()
+			return err
+		},
+		record: a.Record,
 	}
 	if opts.DryRun {
 		return dryRun(ctx, c, opts)
@@ -148,7 +152,7 @@ type candidate struct {
 	// notes are for the Result.
 	notes []string
 	// prepare is called under the lock, before anything is written.
-	prepare func() error
+	prepare func(*Generation) error
 	// record is called when the firewall is in effect; nil for nothing.
 	record func() error
 }
@@ -160,7 +164,7 @@ func applyCandidate(ctx context.Context, c candidate, opts Options) (*Result, er
 	}
 	defer s.close()
 	if c.prepare != nil {
-		if err := c.prepare(); err != nil {
+		if err := c.prepare(&c.generation); err != nil {
 			return nil, err
 		}
 	}

@@ -116,8 +116,8 @@ func TestFirstUse(t *testing.T) {
 	}
 }
 
-// TestRecordIsExclusive: of two that were checked against one state, the second
-// is told.
+// TestRecordIsExclusive: of two that were checked against one state, an older
+// second is told.
 func TestRecordIsExclusive(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state")
 	one, err := accept(t, dir, 1001, DefaultPolicy())
@@ -126,10 +126,21 @@ func TestRecordIsExclusive(t *testing.T) {
 	must(t, err)
 	must(t, one.Prepare())
 	must(t, one.Record())
-	must(t, one.Record())                             // twice by the same does no harm
-	rejected(t, two.Prepare(), ErrState, "meanwhile") // before its firewall is loaded
+	must(t, one.Record())                        // twice by the same does no harm
+	rejected(t, two.Prepare(), ErrOlder, "1001") // before its firewall is loaded
 	rejected(t, two.Record(), ErrState, "meanwhile")
 	if high, _ := highest(t, dir); high != 1001 {
+		t.Errorf("highest %d", high)
+	}
+	three, err := accept(t, dir, 1003, DefaultPolicy())
+	must(t, err)
+	four, err := accept(t, dir, 1002, DefaultPolicy())
+	must(t, err)
+	must(t, four.Prepare())
+	must(t, four.Record())
+	must(t, three.Prepare()) // the newer one is as welcome as it was
+	must(t, three.Record())
+	if high, _ := highest(t, dir); high != 1003 {
 		t.Errorf("highest %d", high)
 	}
 }

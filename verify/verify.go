@@ -149,12 +149,19 @@ func (a *Accepted) Snapshot() *ruleset.Snapshot { return a.snapshot }
 
 // Prepare makes the state directory. Call it before anything else is written
 // there, see State.Prepare, and under the lock that keeps others from accepting
-// an artifact: a state that somebody changed since it was opened is an error.
+// an artifact: where somebody else accepted one since the state was opened, the
+// two are compared as Check does, and the older one is an error.
 func (a *Accepted) Prepare() error {
-	if err := a.checked.unchanged(); err != nil {
-		return err
+	c := a.checked
+	if c.unchanged() != nil {
+		now := OpenState(c.state.dir)
+		older, err := now.checkOrder(markOf(c.artifact), c.policy, time.Now())
+		if err != nil {
+			return err
+		}
+		c.state, c.older = now, older
 	}
-	return a.checked.state.Prepare()
+	return c.state.Prepare()
 }
 
 // Record writes down that this host took the artifact: from now on it takes
@@ -162,7 +169,8 @@ func (a *Accepted) Prepare() error {
 // Record returns. An artifact that was older is written down beside the highest,
 // which stays; one that followed a lost state is the new highest.
 //
-// A state that somebody else changed since it was opened is an error.
+// A state that somebody else changed since Prepare, or since it was opened, is
+// an error.
 func (a *Accepted) Record() error {
 	c := a.checked
 	if err := c.unchanged(); err != nil {
