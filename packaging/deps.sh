@@ -67,6 +67,6 @@ for deb in "$dir"/deb/*.deb; do
 	dpkg-deb --fsys-tarfile "$deb" | tar -x --keep-directory-symlink --no-same-owner -C "$dir/root"
 done
 # Staging is a stranger to what only root may read.
-chmod -R a+rX "$dir/root"
+chmod -R a+rX "$dir/root/etc" "$dir/root/usr"
 rm -rf "$dir/deb" "$dir/root/usr/share/doc" "$dir/root/usr/share/man"
 echo "$*" >"$dir/packages"
