@@ -68,6 +68,7 @@ func (b *build) judge(ctx context.Context) error {
 		b.note("%s", n)
 	}
 	b.wantedNotes()
+	b.prompted()
 	b.answer(said)
 	b.conclude()
 	if n := len(rep.Left); n > 0 {

@@ -1,10 +1,12 @@
 package compiler
 
 import (
+	"debug/elf"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -16,10 +18,11 @@ func openRootFS(path, dir string) (string, error) {
 	fail := func(err error, hint, format string, args ...any) (string, error) {
 		return "", &SourceError{Path: path, Msg: fmt.Sprintf(format, args...), Hint: hint, Err: err}
 	}
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(dir, path)
+	abs := path
+	if !filepath.IsAbs(abs) {
+		abs = filepath.Join(dir, abs)
 	}
-	real, err := filepath.EvalSymlinks(path)
+	real, err := filepath.EvalSymlinks(abs)
 	if err != nil {
 		return fail(err, "give the root directory of a system, as debootstrap makes it", "cannot be read: %v", reason(err))
 	}
@@ -35,10 +38,24 @@ func openRootFS(path, dir string) (string, error) {
 			return fail(nil, "move it, or chmod o+x "+d, "lies below %s, which is closed to others", d)
 		}
 	}
+	if dynamic() {
+		return fail(nil, "build it with CGO_ENABLED=0", "cannot be staged by this fwc, which needs libraries that may not be there")
+	}
 	if strings.ContainsAny(real, ":,\\") {
 		return fail(nil, "rename it", "has a colon, a comma or a backslash in its path")
 	}
 	return real, nil
+}
+
+// dynamic says whether this program is linked against libraries: the last step
+// before a script runs in the other system.
+func dynamic() bool {
+	f, err := elf.Open("/proc/self/exe")
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return slices.ContainsFunc(f.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP })
 }
 
 // inRoot looks for a program in a root directory, whose links lead nowhere

@@ -104,6 +104,7 @@ type runConfig struct {
 	Argv   []string
 	Env    []string
 	Cwd    []string
+	Stdin  string // a path in Root, or ""
 	Limits limits
 }
 
@@ -139,11 +140,7 @@ func becomeScript(in *os.File) error {
 			break
 		}
 	}
-	stdin, err := os.Open("/dev/null")
-	if err != nil {
-		return err
-	}
-	if err := unix.Dup3(int(stdin.Fd()), 0, 0); err != nil {
+	if err := openInput(c.Stdin); err != nil {
 		return err
 	}
 	unix.Umask(0o022)

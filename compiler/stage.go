@@ -180,8 +180,12 @@ func (s *stage) prepare(ctx context.Context, control io.Reader) error {
 
 // script runs the script to its end and then ends what it left behind.
 func (s *stage) script(rep *report) error {
+	in, err := openStdin(stagingRoot)
+	if err != nil {
+		return err
+	}
 	begin := time.Now()
-	pid, err := s.start()
+	pid, err := s.start(in != nil)
 	if err != nil {
 		return err
 	}
@@ -192,12 +196,14 @@ func (s *stage) script(rep *report) error {
 	})
 	stop, watched := make(chan struct{}), make(chan bool, 1)
 	go func() { watched <- watchMemory(s.Limits, stop) }()
+	asked := make(chan bool, 1)
+	go func() { asked <- in.watch(stop) }()
 	ws, err := reap(pid)
 	if err != nil {
 		return err
 	}
 	close(stop)
-	rep.MemoryOut = <-watched
+	rep.MemoryOut, rep.Asked = <-watched, <-asked
 	if expired.Stop() {
 		rep.Left = linger(lingerTime)
 	}
@@ -216,8 +222,11 @@ func (s *stage) script(rep *report) error {
 }
 
 // start starts the runner, which becomes the script, and returns its pid.
-func (s *stage) start() (int, error) {
+func (s *stage) start(input bool) (int, error) {
 	c := runConfig{Root: stagingRoot, Path: s.Interp[0], Env: s.Env, Cwd: s.Cwd, Limits: s.Limits}
+	if input {
+		c.Stdin = stdinFile
+	}
 	path := s.Path
 	if _, err := os.Stat(filepath.Join(stagingRoot, s.Cwd[0])); err != nil {
 		path = s.Abs
