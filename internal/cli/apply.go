@@ -22,6 +22,9 @@ type applied struct {
 	CommitMillis int64           `json:"commitMillis"`
 	ForeignKept  []apply.Foreign `json:"foreignKept"`
 	ForeignLost  []apply.Foreign `json:"foreignLost"`
+	// ForeignRegained is what of others a rollback brought back.
+	ForeignRegained []apply.Foreign `json:"foreignRegained"`
+	Notes           []string        `json:"notes"`
 }
 
 // foreignFlags say what becomes of what others put into the firewall.
@@ -98,12 +101,16 @@ func explain(s Streams, err error) error {
 func printApplied(c *command.Context, s Streams, r *apply.Result) error {
 	if r.Recovered != nil {
 		fmt.Fprintf(s.Err, "fwc: warning: %s; it is undone\n", cutShort(r.Recovered))
+		for _, f := range r.Recovered.Lost {
+			fmt.Fprintf(s.Err, "fwc: warning: lost with it, and not fwc's: %s\n", termsafe.String(f.String()))
+		}
 	}
 	if c.String("format") == "json" {
 		return writeJSON(s.Out, applied{
 			Schema: "fwc.apply/v1", Digest: r.Digest, Generation: r.Generation, Result: r.Result,
 			Transactions: r.Transactions, Changes: changesOf(r.Changes), Fallback: r.Fallback, CommitMillis: r.CommitMillis,
 			ForeignKept: append([]apply.Foreign{}, r.ForeignKept...), ForeignLost: append([]apply.Foreign{}, r.ForeignLost...),
+			ForeignRegained: append([]apply.Foreign{}, r.ForeignRegained...), Notes: append([]string{}, r.Notes...),
 		})
 	}
 	switch r.Result {
@@ -126,6 +133,12 @@ func printApplied(c *command.Context, s Streams, r *apply.Result) error {
 	}
 	for _, f := range r.ForeignLost {
 		fmt.Fprintf(s.Out, "replaced: %s\n", termsafe.String(f.String()))
+	}
+	for _, f := range r.ForeignRegained {
+		fmt.Fprintf(s.Out, "brought back: %s\n", termsafe.String(f.String()))
+	}
+	for _, n := range r.Notes {
+		fmt.Fprintf(s.Err, "fwc: note: %s\n", termsafe.String(n))
 	}
 	return nil
 }
