@@ -128,14 +128,15 @@ log_end_msg() { return "${1:-0}"; }
 
 // stubs puts them into place. It runs in the base, after install.
 func (s *shims) stubs() error {
+	places := programPlaces()
 	for _, name := range noted {
-		if err := s.noted(name); err != nil {
+		if err := s.noted(name, found(places, name)); err != nil {
 			return err
 		}
 	}
 	for _, st := range stubs {
 		for _, name := range st.names {
-			if err := s.stub(name, st); err != nil {
+			if err := s.stub(name, st, found(places, name)); err != nil {
 				return err
 			}
 		}
@@ -153,24 +154,30 @@ func (s *shims) stubs() error {
 	return nil
 }
 
-// found returns the directories that have a program, each once.
-func found(name string) []string {
+// programPlaces are the directories of programs, each once.
+func programPlaces() []string {
 	var dirs []string
 	for _, dir := range programDirs {
-		real, err := filepath.EvalSymlinks(dir)
-		if err != nil || slices.Contains(dirs, real) {
-			continue
-		}
-		if _, err := os.Stat(filepath.Join(real, name)); err == nil {
+		if real, err := filepath.EvalSymlinks(dir); err == nil && !slices.Contains(dirs, real) {
 			dirs = append(dirs, real)
 		}
 	}
 	return dirs
 }
 
-// stub replaces a program wherever it is, and gives one where there is none.
-func (s *shims) stub(name string, st stub) error {
-	dirs := found(name)
+// found returns those of some directories that have a program.
+func found(places []string, name string) []string {
+	var dirs []string
+	for _, dir := range places {
+		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			dirs = append(dirs, dir)
+		}
+	}
+	return dirs
+}
+
+// stub replaces a program in the directories that have it, and gives one where there is none.
+func (s *shims) stub(name string, st stub, dirs []string) error {
 	if len(dirs) > 0 && st.lack {
 		return nil
 	}
@@ -189,8 +196,8 @@ func (s *shims) stub(name string, st stub) error {
 }
 
 // noted puts a script before a program that runs it and notes the call.
-func (s *shims) noted(name string) error {
-	for i, dir := range found(name) {
+func (s *shims) noted(name string, dirs []string) error {
+	for i, dir := range dirs {
 		file, err := filepath.EvalSymlinks(filepath.Join(dir, name))
 		if err != nil {
 			continue

@@ -162,10 +162,23 @@ func (w *standIns) mirrorOne(dir string) error {
 	if err := mountTmpfs(at, 1<<20, 2000); err != nil {
 		return err
 	}
+	// Links, since a hundred mounts cost more than all else in making staging.
+	// sysctl(8) follows them and wants to end below /proc/sys: what they lead
+	// to is in hidden directories beside them.
+	hidden := map[string]string{realName: source, wantedName: filepath.Join(wantedDir, dir)}
+	for name, from := range hidden {
+		if err := bindDir(filepath.Join(w.root, from), filepath.Join(at, name)); err != nil {
+			return err
+		}
+	}
 	for _, e := range entries {
-		// sysctl(8) follows links and wants to end below /proc/sys.
 		path := filepath.Join(at, e.Name())
-		if err := bindNew(filepath.Join(w.root, source, e.Name()), path, e.IsDir()); err != nil {
+		if e.IsDir() {
+			err = bindDir(filepath.Join(w.root, source, e.Name()), path) // for find(1)
+		} else {
+			err = os.Symlink(filepath.Join(realName, e.Name()), path)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -174,26 +187,23 @@ func (w *standIns) mirrorOne(dir string) error {
 		return err
 	}
 	for _, e := range stands {
-		path := filepath.Join(at, e.Name())
-		if _, err := os.Lstat(path); err == nil {
-			continue // can be read in a namespace, and is bound already
-		}
-		if err := bindNew(filepath.Join(w.root, wantedDir, dir, e.Name()), path, e.IsDir()); err != nil {
+		// What can be read in a namespace is there already.
+		if err := os.Symlink(filepath.Join(wantedName, e.Name()), filepath.Join(at, e.Name())); err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
 		}
 	}
 	return remountReadOnly(at)
 }
 
-// bindNew binds a file or directory to a place that it makes for it.
-func bindNew(from, to string, dir bool) error {
-	var err error
-	if dir {
-		err = os.Mkdir(to, 0o555)
-	} else {
-		err = unix.Mknod(to, unix.S_IFREG|0o444, 0)
-	}
-	if err != nil {
+// The hidden directories of a mirrored one.
+const (
+	realName   = ".real"
+	wantedName = ".wanted"
+)
+
+// bindDir binds a directory, with what is mounted in it, to a new one.
+func bindDir(from, to string) error {
+	if err := os.Mkdir(to, 0o555); err != nil {
 		return err
 	}
 	return unix.Mount(from, to, "", unix.MS_BIND|unix.MS_REC, "")
