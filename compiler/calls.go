@@ -24,7 +24,7 @@ type Call struct {
 	Discarded, Tested bool
 
 	line   int    // as the shell told, or 0
-	file   string // the same, or ""
+	file   string // the same; "" is the script itself
 	parent int    // pid of the process that made it
 	input  string // the file in shimIn that holds what a restore read, or ""
 	multi  string // xtables-nft-multi, if the tool was called through it
@@ -91,9 +91,12 @@ func parseLog(log []byte) (calls []Call, whole bool) {
 		c := Call{Tool: filepath.Base(head[5]), Discarded: head[4] == "quiet"}
 		c.Status, _ = strconv.Atoi(head[1])
 		c.parent, _ = strconv.Atoi(head[2])
-		line, file, _ := strings.Cut(head[3], " ")
+		line, file, named := strings.Cut(head[3], " ")
 		c.line, _ = strconv.Atoi(line)
 		c.file = file
+		if named && file == "" {
+			c.file = "?" // a string, or standard input
+		}
 		if head[6] != "" {
 			c.input = filepath.Base(head[6])
 		}

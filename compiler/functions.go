@@ -28,6 +28,7 @@ func throughFunctions(sites []*site) []*site {
 				continue
 			}
 			for _, c := range calls[s.fn] {
+				s.passed = true
 				if len(made)+len(next) >= maxThrough {
 					return append(made, next...)
 				}
@@ -48,14 +49,16 @@ func throughFunctions(sites []*site) []*site {
 // s becomes.
 func (s *site) through(call *site, shift int) *site {
 	args := call.words[min(1+shift, len(call.words)):]
-	out := &site{file: call.file, start: call.start, end: call.end, tested: s.tested || call.tested,
-		many: call.many, fn: call.fn, inner: s}
+	out := &site{file: call.file, start: call.start, end: call.end, fn: call.fn, inner: s,
+		tested: s.tested || s.carried && call.tested, carried: s.carried && call.carried}
 	for _, w := range s.words {
 		switch {
 		case w.param == "@":
 			out.words = append(out.words, args...)
 		case w.param != "" && int(w.param[0]-'1') < len(args):
 			out.words = append(out.words, args[w.param[0]-'1'])
+		case w.param != "" && !slices.ContainsFunc(args, func(a word) bool { return a.fields }):
+			out.words = append(out.words, word{pieces: []string{""}, fields: w.fields})
 		default:
 			out.words = append(out.words, w)
 		}

@@ -1,15 +1,25 @@
 package compiler
 
+import (
+	"os"
+	"path/filepath"
+)
+
 // lineFile is what BASH_ENV names.
 const lineFile = toolDir + "/lines.bash"
 
-// linePrelude makes bash tell the line of each command in the environment of
-// the programs it starts. The trace prompt is expanded before every command,
-// and the arithmetic in it sets an exported variable; the trace itself goes
-// nowhere. Functions in place of the tools would tell as much, but they show
-// in command -v, type and set, and scripts look there.
-const linePrelude = `exec {BASH_XTRACEFD}>/dev/null
-export FWC_LINE=
-PS4='$((FWC_LINE=LINENO))'
-set -x
-`
+// linePreludes puts into place what tells the lines of calls where nothing is
+// recorded: functions for bash, and for a POSIX shell the copy of the script
+// with its prelude.
+func (s *stage) linePreludes() error {
+	files := map[string]string{lineFile: bashPrelude(s.shims.recordables(), s.shims.tools, false)}
+	if len(s.Copy) > 0 {
+		files[recShell], files[recCopy] = exactPrelude, string(s.Copy)
+	}
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(stagingRoot, name), []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -10,18 +10,29 @@ import (
 	"github.com/fwc-dev/fwc/ruleset"
 )
 
-// lineFinder tells which line of which file made a call, by comparing its
-// arguments with the commands that stand in the script's files. bash tells the
-// line itself; then the comparison tells the file, and guards against a line
-// that is another shell's. No line is better than a wrong one.
+// lineFinder tells which line of which file made a call. The shell tells the
+// line itself where it can; then the arguments are compared with the command
+// that stands there, and of a function's parameters the caller is found. Of
+// other calls the one command that can have made them is looked for in all
+// files. No line is better than a wrong one: where two can, or what is not
+// read here, there is none.
 type lineFinder struct {
 	src    *source
 	dir    string
 	all    []*site
 	exact  map[string][]*site // sites without expansions, by their words
-	open   []*site            // the others, most specific first
-	byLine map[int][]*site
-	seen   map[string]bool
+	open   []*site            // the others
+	byLine map[place][]*site
+	seen   map[string]string // absolute path -> as shown
+	// opaque says that something runs which is not read, inside that it may
+	// call the functions that are.
+	opaque, inside bool
+}
+
+// place is a line of a file, as it is shown.
+type place struct {
+	file string
+	line int
 }
 
 // Bounds of what is read for lines only.
@@ -32,8 +43,12 @@ const (
 )
 
 func newLineFinder(src *source, dir string) *lineFinder {
-	f := &lineFinder{src: src, dir: dir, exact: map[string][]*site{}, byLine: map[int][]*site{}, seen: map[string]bool{}}
-	f.seen[src.abs] = true
+	f := &lineFinder{src: src, dir: dir, exact: map[string][]*site{}, byLine: map[place][]*site{}, seen: map[string]string{}}
+	if !isShell(src.interp) {
+		f.opaque = true
+		return f
+	}
+	f.seen[src.abs] = src.path
 	f.read(src.path, src.text)
 	f.all = append(f.all, throughFunctions(f.all)...)
 	for _, s := range f.all {
@@ -47,32 +62,69 @@ func newLineFinder(src *source, dir string) *lineFinder {
 			real = real.inner
 		}
 		for line := real.start; line <= min(real.end, real.start+100); line++ {
-			f.byLine[line] = append(f.byLine[line], s)
+			p := place{real.file, line}
+			f.byLine[p] = append(f.byLine[p], s)
 		}
 	}
-	slices.SortStableFunc(f.open, func(a, b *site) int { return b.literal - a.literal })
 	return f
+}
+
+// isShell says whether the interpreter of a script is a shell whose scripts
+// are read here.
+func isShell(interp []string) bool {
+	words := strings.Fields(strings.Join(interp, " "))
+	if len(words) > 1 && slices.Contains([]string{"env", "busybox"}, filepath.Base(words[0])) {
+		words = words[1:]
+		for len(words) > 1 && (words[0][0] == '-' || strings.Contains(words[0], "=")) {
+			words = words[1:]
+		}
+	}
+	return len(words) == 0 || slices.Contains(shells, filepath.Base(words[0]))
 }
 
 // read adds a file and the files that it may run.
 func (f *lineFinder) read(name string, text []byte) {
 	sh := readShell(name, text)
 	f.all = append(f.all, sh.sites...)
+	f.opaque, f.inside = f.opaque || sh.opaque, f.inside || sh.inside
 	for _, w := range sh.sourced {
 		for _, path := range f.files(w) {
-			if f.seen[path] || len(f.seen) >= maxShellFiles {
-				continue
-			}
-			f.seen[path] = true
-			fi, err := os.Stat(path)
-			if err != nil || !fi.Mode().IsRegular() || fi.Size() > maxShellFile {
-				continue
-			}
-			if text, err := os.ReadFile(path); err == nil && !slices.Contains(text[:min(512, len(text))], 0) {
-				f.read(f.display(path), text)
-			}
+			f.readFile(path)
 		}
 	}
+	for _, n := range sh.needed {
+		known := false
+		for _, path := range f.files(n.word) {
+			known = known || f.seen[path] != "" || absent(path)
+		}
+		f.opaque, f.inside = f.opaque || !known, f.inside || n.same && !known
+	}
+}
+
+// absent says that a file is not there in staging either, or is one that
+// staging gives: nothing in it runs a tool. What is in other directories the
+// script may have written.
+func absent(path string) bool {
+	top := "/" + strings.SplitN(path, "/", 3)[1]
+	_, err := os.Lstat(path)
+	return functionFiles[path] != "" || err != nil && slices.Contains(systemTops, top)
+}
+
+// readFile reads a file if it is a script.
+func (f *lineFinder) readFile(path string) {
+	if f.seen[path] != "" || len(f.seen) >= maxShellFiles {
+		return
+	}
+	fi, err := os.Stat(path)
+	if err != nil || !fi.Mode().IsRegular() || fi.Size() > maxShellFile {
+		return
+	}
+	text, err := os.ReadFile(path)
+	if err != nil || slices.Contains(text[:min(512, len(text))], 0) {
+		return
+	}
+	f.seen[path] = f.display(path)
+	f.read(f.seen[path], text)
 }
 
 // files returns the files that an operand may name: a literal path, or, for
@@ -122,69 +174,90 @@ func (s *site) key() (string, bool) {
 // locate sets Pos and Tested of the calls, as far as they can be told.
 func (f *lineFinder) locate(calls []Call) {
 	end := time.Now().Add(locateTime)
-	var doubtful = map[*site][]int{} // first candidate -> calls
-	found := make([][]*site, len(calls))
 	for i := range calls {
 		if i%64 == 0 && time.Now().After(end) {
 			return
 		}
 		c := &calls[i]
-		found[i] = f.candidates(c)
-		if len(found[i]) == 0 {
+		argv := append([]string{c.Tool}, c.Args...)
+		if c.multi != "" {
+			argv = append([]string{c.multi}, argv...)
+		}
+		sites := f.told(c, argv)
+		if c.line == 0 && !f.opaque {
+			sites = f.search(argv)
+		}
+		if len(sites) == 0 {
 			continue
 		}
-		c.Tested = !slices.ContainsFunc(found[i], func(s *site) bool { return !s.tested })
-		if len(found[i]) == 1 {
-			c.Pos = ruleset.Position{File: found[i][0].file, Line: found[i][0].start}
-			continue
+		at := place{sites[0].file, sites[0].start}
+		if slices.ContainsFunc(sites, func(s *site) bool { return at != place{s.file, s.start} }) {
+			if c.line == 0 {
+				continue
+			}
+			// Which of its callers ran the function is not known.
+			at = place{f.named(c.file), c.line}
 		}
-		doubtful[found[i][0]] = append(doubtful[found[i][0]], i)
-	}
-	// The same command at n places, each of which runs once at most, and n
-	// calls of it: they ran in the order in which they stand.
-	for first, list := range doubtful {
-		sites := found[list[0]]
-		if len(sites) != len(list) || slices.ContainsFunc(sites, func(s *site) bool { return s.many || s.file != first.file }) {
-			continue
-		}
-		for k, i := range list {
-			calls[i].Pos = ruleset.Position{File: sites[k].file, Line: sites[k].start}
-			calls[i].Tested = sites[k].tested
-		}
+		c.Pos = ruleset.Position{File: at.file, Line: at.line}
+		c.Tested = !slices.ContainsFunc(sites, func(s *site) bool { return !s.tested })
 	}
 }
 
-// candidates returns the most specific sites that can have made a call.
-func (f *lineFinder) candidates(c *Call) []*site {
-	argv := append([]string{c.Tool}, c.Args...)
-	if c.multi != "" {
-		argv = append([]string{c.multi}, argv...)
+// named returns a file as it is shown, by the name that a shell has for it: ""
+// is the script itself.
+func (f *lineFinder) named(file string) string {
+	if file == "" || file == f.src.path {
+		return f.src.path
 	}
-	if c.line > 0 {
-		if at := best(f.byLine[c.line], argv); len(at) > 0 {
-			return at
+	paths := []string{filepath.Clean(file)}
+	if !filepath.IsAbs(file) {
+		paths = []string{filepath.Join(f.dir, file), filepath.Join(filepath.Dir(f.src.abs), file)}
+	}
+	for _, path := range paths {
+		if f.seen[path] != "" {
+			return f.seen[path]
 		}
 	}
-	if sites := f.exact[strings.Join(argv, "\x00")]; len(sites) > 0 {
-		return sites
-	}
-	return best(f.open, argv)
+	return ""
 }
 
-// best returns the most specific of the sites that can make the arguments.
-func best(sites []*site, argv []string) []*site {
-	var found []*site
-	for _, s := range sites {
-		if len(found) > 0 && s.literal < found[0].literal {
-			continue
+// told returns the sites at the line that the shell told. Of a command that
+// passes on its function's parameters they are the calls of the function,
+// unless what is not read may call it too.
+func (f *lineFinder) told(c *Call, argv []string) []*site {
+	if c.line == 0 {
+		return nil
+	}
+	var own, callers []*site
+	for _, s := range f.byLine[place{f.named(c.file), c.line}] {
+		switch {
+		case !s.makes(argv):
+		case s.inner == nil:
+			own = append(own, s)
+		default:
+			callers = append(callers, s)
 		}
-		if !s.makes(argv) {
-			continue
+	}
+	if len(own) == 0 {
+		return nil // it was made by a string that the command there runs
+	}
+	// A caller that is itself called with parameters is not the end.
+	outer := slices.DeleteFunc(slices.Clone(callers), func(s *site) bool {
+		return slices.ContainsFunc(callers, func(t *site) bool { return t.inner == s })
+	})
+	if len(outer) > 0 && !f.inside {
+		return outer
+	}
+	return own
+}
+
+// search returns all sites that can make an argument vector.
+func (f *lineFinder) search(argv []string) []*site {
+	found := slices.Clone(f.exact[strings.Join(argv, "\x00")])
+	for _, s := range f.open {
+		if !s.passed && s.makes(argv) {
+			found = append(found, s)
 		}
-		if len(found) > 0 && s.literal > found[0].literal {
-			found = found[:0]
-		}
-		found = append(found, s)
 	}
 	return found
 }

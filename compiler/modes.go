@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 
 	"github.com/fwc-dev/fwc/ruleset/dump"
@@ -18,12 +19,12 @@ type converser func(opt Options, stdout, stderr io.Writer) (*report, leftOut, er
 // then, comes from the exact run. What the first run prints is held back until
 // its result stands.
 func buildFast(ctx context.Context, src *source, opt Options, talk converser) (*Result, error) {
+	opt.copy = copyOf(ctx, src)
 	if opt.Exact {
 		return buildOnce(ctx, src, opt, talk)
 	}
 	fast := opt
 	fast.record = true
-	fast.copy = copyOf(ctx, src)
 	var h holder
 	fast.Stdout, fast.Stderr = h.writer(opt.Stdout), h.writer(opt.Stderr)
 	res, err := buildOnce(ctx, src, fast, talk)
@@ -33,6 +34,9 @@ func buildFast(ctx context.Context, src *source, opt Options, talk converser) (*
 	switch {
 	case errors.As(err, &again):
 		why = again.reason
+		if strings.Contains(why, specialReason) {
+			opt.copy = nil
+		}
 	case err == nil && len(res.Failures) > 0:
 		why = "firewall calls failed"
 	case err == nil, ctx.Err() != nil, errors.As(err, &late):
@@ -48,6 +52,9 @@ func buildFast(ctx context.Context, src *source, opt Options, talk converser) (*
 	}
 	return res, err
 }
+
+// specialReason is in the reason why a copy of the script does not do.
+const specialReason = " runs the shell's "
 
 // fromScript says whether another run may end otherwise.
 func fromScript(err error) bool {

@@ -48,14 +48,17 @@ func newOutput(to io.Writer, max int64) *output {
 func (o *output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	written := len(p)
 	if o.watch {
+		// A shell that runs a copy says so.
+		p = bytes.ReplaceAll(p, []byte(": "+recCopy+": "), []byte(": "))
 		o.lines(p)
 	}
 	head := p[:min(int64(len(p)), max(o.max/2-o.n, 0))]
 	o.n += int64(len(head))
 	_, _ = o.to.Write(head)
 	o.keep(p[len(head):])
-	return len(p), nil
+	return written, nil
 }
 
 // keep puts bytes into the ring.

@@ -77,7 +77,7 @@ func shellPrelude(recs []recordable) string {
   shift
   case ${1-} in
 ` + cases.String() + `  .|break|continue|eval|exec|exit|export|readonly|return|set|shift|times|trap|unset|local|cd|read|alias|unalias|umask|getopts|command|builtin|wait|hash|type|bg|fg|jobs|ulimit|source|declare|typeset|let)
-    echo "line $_fwc_l runs $1" >` + recRedo + `
+    echo "line $_fwc_l runs the shell's $1" >` + recRedo + `
     while :; do /bin/sleep 1000; done ;;
   esac
   if [ -n "$_fwc_k" ]; then
@@ -94,16 +94,27 @@ func shellPrelude(recs []recordable) string {
 `
 }
 
+// exactPrelude defines _fwc where nothing is recorded: it tells the line.
+const exactPrelude = `_fwc() {
+  local _fwc_l="$1"
+  shift
+  FWC_LINE=$_fwc_l "$@"
+}
+`
+
 // bashPrelude defines functions of the tools' names. bash looks for a function
 // before it looks whether a name has a slash. What asks whether a tool is
 // there must not see them: command and type are functions too.
-func bashPrelude(recs []recordable, tools []tool) string {
+//
+// Where nothing is recorded the functions only tell the line. A trace, which
+// tells it too, shows in $- and takes the script's own.
+func bashPrelude(recs []recordable, tools []tool, record bool) string {
 	var b strings.Builder
 	b.WriteString(queueFunctions("builtin") + pathText(homeDirs(recs)))
 	b.WriteString(`_fwc_w() {
   local _fwc_l="${BASH_LINENO[1]} ${BASH_SOURCE[2]}" _fwc_k=$1 _fwc_n=$2 _fwc_w=$3
   shift 3
-  case $_fwc_l in *[[:cntrl:]]*) _fwc_l=${BASH_LINENO[1]} ;; esac
+  case $_fwc_l in *[[:cntrl:]]*) _fwc_l="${BASH_LINENO[1]} ?" ;; esac
   case $_fwc_k$_fwc_w in
   -*) false ;;
   */*) _fwc_y "$_fwc_k" "$_fwc_n" "$_fwc_l" "$@" || _fwc_x "$_fwc_k" "$_fwc_n" "$_fwc_l" "$@" ;;
@@ -119,7 +130,10 @@ func bashPrelude(recs []recordable, tools []tool) string {
 		}
 		key, paths := "-", []string(nil)
 		if i := slices.IndexFunc(recs, func(r recordable) bool { return r.name == t.name }); i >= 0 {
-			key, paths = recs[i].key, recs[i].paths
+			paths = recs[i].paths
+			if record {
+				key = recs[i].key
+			}
 		}
 		for _, name := range append([]string{t.name}, paths...) {
 			names = append(names, name)

@@ -53,7 +53,7 @@ func (r *recorder) install(s *shims, copy []byte) error {
 	}
 	recs := s.recordables()
 	for name, text := range map[string]string{
-		recCount: "1\n", recFlush: flushText, recShell: shellPrelude(recs), lineFile: bashPrelude(recs, s.tools), recCopy: string(copy),
+		recCount: "1\n", recFlush: flushText, recShell: shellPrelude(recs), lineFile: bashPrelude(recs, s.tools, true), recCopy: string(copy),
 	} {
 		if err := os.WriteFile(filepath.Join(r.root, name), []byte(text), 0o644); err != nil {
 			return err

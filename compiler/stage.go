@@ -167,7 +167,7 @@ func (s *stage) prepare(ctx context.Context, control io.Reader) error {
 		if err := s.rec.install(&s.shims, s.Copy); err != nil {
 			return err
 		}
-	} else if err := os.WriteFile(filepath.Join(stagingRoot, lineFile), []byte(linePrelude), 0o644); err != nil {
+	} else if err := s.linePreludes(); err != nil {
 		return err
 	}
 	unix.Umask(0o022)
