@@ -20,6 +20,7 @@ type build struct {
 
 	asides        map[string][]Remark // see aside
 	missingIfaces int
+	calls         []Call // of the record, with their places
 }
 
 func (b *build) note(format string, args ...any) {
@@ -40,6 +41,7 @@ func (b *build) judge(ctx context.Context) error {
 	if !b.locate(ctx, calls) {
 		b.note("the lines of the calls could not be told: the script cannot be parsed")
 	}
+	b.calls = calls
 	var said []string
 	for i := range calls {
 		said = append(said, calls[i].Stderr)

@@ -69,7 +69,8 @@ type outcome struct {
 	Dumps     map[string]string
 	Digest    string
 	Stdout    string
-	Mode      string // "recorded", "exact", or "exact: reason"
+	Sources   []string // "place table chain rule", and of sets
+	Mode      string   // "recorded", "exact", or "exact: reason"
 	Stderr    string
 }
 
@@ -125,6 +126,16 @@ func (j job) run() outcome {
 	}
 	if res.Snapshot != nil {
 		o.Digest = res.Snapshot.Digest()
+		for _, t := range res.Snapshot.Tables {
+			for _, c := range t.Chains {
+				for _, r := range c.Rules {
+					o.Sources = append(o.Sources, strings.TrimSpace(r.Source.String()+" "+t.Name+" "+c.Name+" "+r.Text))
+				}
+			}
+		}
+		for _, s := range res.Snapshot.Sets {
+			o.Sources = append(o.Sources, strings.TrimSpace(s.Source.String()+" "+s.Name))
+		}
 		o.Dumps = map[string]string{}
 		for _, d := range res.Snapshot.Dumps {
 			o.Dumps[d.Name()] = string(d.Text)

@@ -145,6 +145,7 @@ func buildOnce(ctx context.Context, src *source, opt Options, talk converser) (*
 	if b.result.Snapshot, err = dump.Snapshot(rep.Dumps); err != nil {
 		return nil, fmt.Errorf("read the dumps: %w", err)
 	}
+	b.sources()
 	b.openFamilies()
 	return b.result, nil
 }

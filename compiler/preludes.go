@@ -120,7 +120,7 @@ func bashPrelude(recs []recordable, tools []tool, record bool) string {
   */*) _fwc_y "$_fwc_k" "$_fwc_n" "$_fwc_l" "$@" || _fwc_x "$_fwc_k" "$_fwc_n" "$_fwc_l" "$@" ;;
   *) { [ "$PATH" = "$_fwc_P" ] || _fwc_path; } && { _fwc_y "$_fwc_k" "$_fwc_n" "$_fwc_l" "$@" || _fwc_x "$_fwc_k" "$_fwc_n" "$_fwc_l" "$@"; } ;;
   esac && { case $_fwc_k in *-nft) [ $((_fwc_i+=1)) -lt ` + fmt.Sprint(pieceSize) + ` ] || _fwc_full ;; esac; return 0; }
-  FWC_LINE=$_fwc_l builtin command "$_fwc_w" "$@"
+  FWC_LINE=$_fwc_l _fwc_run "$_fwc_w" "$@"
 }
 `)
 	var names []string
@@ -140,18 +140,46 @@ func bashPrelude(recs []recordable, tools []tool, record bool) string {
 			fmt.Fprintf(&b, "%s() { _fwc_w %s %s %s \"$@\"; }\n", name, key, t.name, name)
 		}
 	}
-	all := strings.Join(names, " ")
-	fmt.Fprintf(&b, `_fwc_ask() (
+	fmt.Fprintf(&b, bashCommands, strings.Join(names, " "))
+	return b.String()
+}
+
+// bashCommands run a program in the place of a function of its name: with a
+// slash more no function has it. "builtin command" would do, but under set -e
+// it ends the shell even where a failure is looked at.
+const bashCommands = `_fwc_run() {
+  local _fwc_d
+  case $1 in
+  /*) "/$@"; return ;;
+  */*) "$@"; return ;;
+  esac
+  _fwc_d=$PATH:
+  while [ -n "$_fwc_d" ]; do
+    if [ -f "${_fwc_d%%%%:*}/$1" ] && [ -x "${_fwc_d%%%%:*}/$1" ]; then
+      _fwc_d=${_fwc_d%%%%:*}/$1
+      shift
+      set -- "$_fwc_d" "$@"
+      case $1 in /*) "/$@" ;; *) "$@" ;; esac
+      return
+    fi
+    _fwc_d=${_fwc_d#*:}
+  done
+  (unset -f "$1"; "$@")
+}
+_fwc_ask() (
   unset -f %s command type
   builtin "$@"
 )
 command() {
   case ${1-} in
   -*[vV]*) _fwc_ask command "$@" ;;
-  *) builtin command "$@" ;;
+  ''|-*) builtin command "$@" ;;
+  *)
+    case $(builtin type -at -- "$1" 2>/dev/null) in
+    *builtin*) builtin "$@" ;;
+    *) _fwc_run "$@" ;;
+    esac ;;
   esac
 }
 type() { _fwc_ask type "$@"; }
-`, all)
-	return b.String()
-}
+`

@@ -86,6 +86,7 @@ type report struct {
 
 	Toolchain ruleset.Toolchain
 	Dumps     []ruleset.Dump
+	Makers    makers
 	Loss      *loss
 }
 

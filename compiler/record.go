@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -89,6 +91,9 @@ func (r *recorder) pipe(name string) (*os.File, error) {
 	return os.OpenFile(path, os.O_RDWR|unix.O_NONBLOCK, 0)
 }
 
+// lineOfQueue is what a restore says ahead of a message.
+var lineOfQueue = regexp.MustCompile(`^(?:[a-z0-9-]+(?: v[0-9.]+)?(?: \([a-z_]+\))?: )?(?:line [0-9]+ failed: )?`)
+
 // watch ends the script when its calls need exact mode.
 func (r *recorder) watch() {
 	buf := make([]byte, 1000)
@@ -97,7 +102,7 @@ func (r *recorder) watch() {
 		return
 	}
 	line, _, _ := strings.Cut(string(buf[:n]), "\n")
-	r.fail("the queued calls do not load as one: " + line)
+	r.fail("the queued calls do not load as one: " + lineOfQueue.ReplaceAllString(line, ""))
 	_ = unix.Kill(-1, unix.SIGKILL)
 }
 
@@ -293,7 +298,18 @@ func queued(out *bytes.Buffer, table, text string) bool {
 		text = after
 		tool, place, _ := strings.Cut(head[1:], " ")
 		args := restoreWords(line)
-		if table != "" && table != "filter" {
+		tool, moved, ok := strings.Cut(tool, "/")
+		switch {
+		case ok:
+			for _, m := range strings.Split(moved, "/") {
+				at, word, _ := strings.Cut(m, ":")
+				n, err := strconv.Atoi(at)
+				if err != nil || n < 0 || n > len(args) {
+					return false
+				}
+				args = slices.Insert(args, n, word)
+			}
+		case table != "" && table != "filter":
 			args = append([]string{"-t", table}, args...)
 		}
 		for _, f := range []string{"call", "0", "0", place, "", tool, "", strconv.Itoa(len(args))} {

@@ -93,17 +93,20 @@ const pieceSize = 250
 // ARG…", or returns 1. What it knows are the forms whose meaning does not
 // depend on what the program's option parser makes of the words before: an
 // option that it looks for and that follows another option may be that one's
-// value. Variables are local, since a trap may come between.
+// value. Variables are local, since a trap may come between. The words that a
+// restore does not take, -t and -w, stand behind the tool's name, each with
+// where it was: "iptables/0:-t/1:nat".
 const queueText = `_fwc_x() {
-  local _fwc_k="$1" _fwc_h="$2 $3" _fwc_o= _fwc_t=filter _fwc_c= _fwc_p= _fwc_s= _fwc_n=0 _fwc_a
+  local _fwc_k="$1" _fwc_h="$2" _fwc_l="$3" _fwc_o= _fwc_t=filter _fwc_c= _fwc_p= _fwc_s= _fwc_n=0 _fwc_j=-1 _fwc_a
   shift 3
   case $_fwc_k in *ipset) _fwc_s=S ;; esac
   [ $# -lt 200 ] && [ -z "${XTABLES_LIBDIR-}${IPSET_LIBDIR-}" ] || return 1
   for _fwc_a do
+    _fwc_j=$((_fwc_j+1))
     case $_fwc_a in
     '') return 1 ;;
     *[!A-Za-z0-9_@%+=:,./!-]*)
-      case $_fwc_s$_fwc_a in S*|T*|*[\"\\]*|*[![:print:]]*) return 1 ;; esac
+      case $_fwc_s$_fwc_c$_fwc_a in S*|T*|-[NP]*|--[np]*|*[\"\\]*|*[![:print:]]*) return 1 ;; esac
       _fwc_o="$_fwc_o \"$_fwc_a\"" _fwc_p= _fwc_n=$((_fwc_n+1))
       continue ;;
     esac
@@ -111,11 +114,11 @@ const queueText = `_fwc_x() {
     '') ;;
     T)
       case $_fwc_a in *[!a-z]*) return 1 ;; esac
-      _fwc_t=$_fwc_a _fwc_s= _fwc_p=
+      _fwc_t=$_fwc_a _fwc_s= _fwc_p= _fwc_h="$_fwc_h/$_fwc_j:$_fwc_a"
       continue ;;
     W)
       _fwc_s= _fwc_p=
-      case $_fwc_a in *[!0-9]*) ;; *) continue ;; esac ;;
+      case $_fwc_a in *[!0-9]*) ;; *) _fwc_h="$_fwc_h/$_fwc_j:$_fwc_a"; continue ;; esac ;;
     S)
       case $_fwc_a in
       add|-A|create|-N) _fwc_s=Z _fwc_c=$_fwc_a ;;
@@ -132,7 +135,7 @@ const queueText = `_fwc_x() {
     case $_fwc_a in
     -t|--table|-w|--wait)
       case $_fwc_p in -*|!) return 1 ;; esac
-      _fwc_s=W
+      _fwc_s=W _fwc_h="$_fwc_h/$_fwc_j:$_fwc_a"
       case $_fwc_a in -t|--table) _fwc_s=T ;; esac
       continue ;;
     -A|-I|-N|-P|--append|--insert|--new-chain|--policy)
@@ -162,6 +165,7 @@ const queueText = `_fwc_x() {
     case $_fwc_c in create|-N) [ ! -e ` + recQueue + `/sets ] || return 1 ;; esac ;;
   *) return 1 ;;
   esac
+  _fwc_h="$_fwc_h $_fwc_l"
   [ ${#_fwc_o} -lt 1500 ] && [ ${#_fwc_h} -lt 300 ] && BUILTIN printf '#%s\n%s\n' "$_fwc_h" "$_fwc_o" >>` + recQueue + `/$_fwc_k${_fwc_t:+.$_fwc_t}
 }
 `

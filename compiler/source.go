@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/fwc-dev/fwc/ruleset"
 )
 
 // maxScript bounds the script's size. 20,000 calls are about 2 MB.
@@ -93,4 +95,13 @@ func reason(err error) error {
 		return pe.Err
 	}
 	return err
+}
+
+// place is a position as it goes into what is signed: not a path of this
+// machine for files beside the script.
+func (s *source) place(p ruleset.Position) ruleset.Position {
+	if rest, ok := strings.CutPrefix(p.File, filepath.Dir(s.abs)+"/"); ok {
+		p.File = rest
+	}
+	return p
 }

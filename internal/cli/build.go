@@ -46,6 +46,7 @@ func buildCommand(s Streams) *cli.Command {
 			&cli.StringFlag{Name: "accept-iptables", Usage: "also run with iptables versions that meet this `CONSTRAINT` (signed)"},
 			&cli.StringSliceFlag{Name: "env", Usage: "`K=V` in the script's environment (repeatable)"},
 			&cli.DurationFlag{Name: "timeout", Value: compiler.DefaultTimeout, Usage: "time limit of the script"},
+			&cli.BoolFlag{Name: "exact", Usage: "run every firewall call for real: slower, with the same result"},
 			&cli.BoolFlag{Name: "keep-going", Usage: "a failing firewall call is a warning"},
 			&cli.BoolFlag{Name: "privileged", Usage: "as root: stage without a user namespace"},
 		),
@@ -92,7 +93,7 @@ func build(c *cli.Context, s Streams) error {
 
 	opt := compiler.Options{
 		Script: script, Args: c.Args().Tail(), Timeout: c.Duration("timeout"), Env: c.StringSlice("env"),
-		KeepGoing: c.Bool("keep-going"), Privileged: c.Bool("privileged"),
+		KeepGoing: c.Bool("keep-going"), Exact: c.Bool("exact"), Privileged: c.Bool("privileged"),
 		Stdout: s.Err, Stderr: s.Err,
 	}
 	host, err := stageOptions(c, &opt)
@@ -116,6 +117,13 @@ func build(c *cli.Context, s Streams) error {
 	b.Wanted = wanted(res.Wanted)
 	m.Builds = []artifact.Build{b}
 	members = append(members, artifact.Member{Name: artifact.ScriptMember, Data: res.Script})
+	lines, err := artifact.Provenance(res.Snapshot)
+	if err != nil {
+		return err
+	}
+	if lines != nil {
+		members = append(members, artifact.Member{Name: artifact.ProvenanceMember, Data: lines})
+	}
 	data, err := artifact.Encode(m, members, signers...)
 	if err != nil {
 		return err
@@ -135,8 +143,16 @@ func build(c *cli.Context, s Streams) error {
 			return err
 		}
 	}
-	fmt.Fprintf(s.Err, "wrote %s: %s, script ran %s\n", out, contents(res.Snapshot), res.Elapsed.Round(10*time.Millisecond))
+	fmt.Fprintf(s.Err, "wrote %s: %s, script ran %s (%s)\n", out, contents(res.Snapshot), res.Elapsed.Round(10*time.Millisecond), mode(res))
 	return nil
+}
+
+// mode says how the script's firewall calls were run.
+func mode(res *compiler.Result) string {
+	if res.Exact {
+		return "every call for real"
+	}
+	return "calls recorded"
 }
 
 // remarks prints what the build has to say beside its error, warnings last,
@@ -145,6 +161,9 @@ func remarks(s Streams, res *compiler.Result, err error) {
 	var told *compiler.CallError
 	if !errors.As(err, &told) {
 		told = nil
+	}
+	if res.ExactReason != "" {
+		fmt.Fprintf(s.Err, "fwc: note: every call was run for real, after a first run that queued them: %s\n", termsafe.String(res.ExactReason))
 	}
 	for _, n := range res.Notes {
 		fmt.Fprintf(s.Err, "fwc: note: %s\n", termsafe.String(n.String()))

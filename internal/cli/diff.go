@@ -69,6 +69,7 @@ func render(s Streams, r *ci.Report, format string) error {
 type operand struct {
 	ci.Side
 	raw *ruleset.Dump
+	art *artifact.Artifact
 }
 
 // sides reads both. The running host is read last: what is compared with it
@@ -107,7 +108,7 @@ func fileOperand(name string) (operand, error) {
 			return operand{}, fmt.Errorf("%s: %w", name, err)
 		}
 		side, err := artifactSide(name, a)
-		return operand{Side: side}, err
+		return operand{Side: side, art: a}, err
 	}
 	d, err := dump.File(name, data)
 	if err != nil {
@@ -117,7 +118,7 @@ func fileOperand(name string) (operand, error) {
 	if err != nil {
 		return operand{}, err
 	}
-	return operand{ci.Side{Name: name, Snapshot: snap}, &d}, nil
+	return operand{Side: ci.Side{Name: name, Snapshot: snap}, raw: &d}, nil
 }
 
 // align makes the two comparable where one is a raw dump. A dump does not say
@@ -144,7 +145,9 @@ func align(a, b *operand) error {
 			return err
 		}
 	}
-	b.Snapshot, err = dump.Snapshot(same)
+	if b.Snapshot, err = dump.Snapshot(same); err == nil && b.art != nil {
+		err = b.art.Sources(0, b.Snapshot)
+	}
 	return err
 }
 

@@ -14,7 +14,6 @@ import (
 	"github.com/fwc-dev/fwc/internal/command"
 	"github.com/fwc-dev/fwc/internal/termsafe"
 	"github.com/fwc-dev/fwc/ruleset"
-	"github.com/fwc-dev/fwc/ruleset/dump"
 )
 
 // shown is the JSON of fwc show, schema fwc.show/v1.
@@ -66,10 +65,12 @@ func showCommand(s Streams) *command.Command {
 		Description: "Examples:\n" +
 			"  fwc show fw.artifact\n" +
 			"  fwc show fw.artifact --dump iptables | less\n" +
+			"  fwc show fw.artifact --lines | grep fw.sh:42\n" +
 			"  fwc show fw.artifact --format json | jq .tables",
 		Flags: []command.Flag{
 			formatFlag("text", "json"),
 			&command.StringFlag{Name: "dump", Usage: "print one `DUMP`: iptables, ip6tables, arptables, ebtables (-legacy for that backend), nft, ipset, sysctl, script"},
+			&command.BoolFlag{Name: "lines", Usage: "print each rule and set with the script's line that made it"},
 		},
 		Action: func(c *command.Context) error {
 			if c.NArg() != 1 {
@@ -78,6 +79,9 @@ func showCommand(s Streams) *command.Command {
 			a, err := inspect(c.Args().First())
 			if err != nil {
 				return err
+			}
+			if c.Bool("lines") {
+				return showLines(s.Out, a)
 			}
 			if c.IsSet("dump") {
 				return showDump(s.Out, a, c.String("dump"))
@@ -141,13 +145,14 @@ func (v *shown) count(snap *ruleset.Snapshot) {
 	}
 }
 
-// snapshotOf parses the dumps of an artifact's build.
+// snapshotOf parses the dumps of an artifact's build, and the script's lines
+// that made the rules.
 func snapshotOf(a *artifact.Artifact, build int) (*ruleset.Snapshot, error) {
-	dumps, err := a.Dumps(build)
+	s, err := a.Snapshot(build)
 	if err != nil {
 		return nil, err
 	}
-	return dump.Snapshot(dumps)
+	return s, a.Sources(build, s)
 }
 
 func (v *shown) text(out io.Writer) error {
