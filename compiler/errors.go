@@ -129,6 +129,18 @@ func (e *NotPermittedError) Error() string { return "staging: " + e.Err.Error() 
 // Unwrap returns the cause.
 func (e *NotPermittedError) Unwrap() error { return e.Err }
 
+// RecordError says that the record of the firewall calls is not what staging
+// wrote, so that nothing can be checked against it.
+type RecordError struct {
+	Path string
+	Why  string
+}
+
+// Error names the script and what is wrong with the record.
+func (e *RecordError) Error() string {
+	return e.Path + ": the record of its firewall calls was changed: " + e.Why
+}
+
 // LossError says that the tools do not save what the script made: the dump,
 // loaded again, gives other rules than the kernel had.
 type LossError struct {

@@ -35,9 +35,6 @@ func (b *build) warn(pos ruleset.Position, format string, args ...any) {
 func (b *build) judge(ctx context.Context) error {
 	rep, res := b.rep, b.result
 	calls, whole := parseLog(rep.Log)
-	if !whole || rep.LogCut {
-		b.note("the record of the firewall calls is not whole: it ends after %d", len(calls))
-	}
 	if !b.locate(ctx, calls) {
 		b.note("the lines of the calls could not be told: the script cannot be parsed")
 	}
@@ -88,6 +85,12 @@ func (b *build) judge(ctx context.Context) error {
 		return e
 	case len(res.Failures) > 0 && !b.opt.KeepGoing:
 		return res.Failures[0]
+	case rep.Spoilt != "":
+		return &RecordError{Path: b.src.path, Why: rep.Spoilt}
+	case rep.LogCut:
+		return &RecordError{Path: b.src.path, Why: fmt.Sprintf("it is longer than %d MB", b.opt.limits.CallLog>>20)}
+	case !whole:
+		return &RecordError{Path: b.src.path, Why: fmt.Sprintf("it cannot be read after %d calls", len(calls))}
 	case rep.Status != 0 || rep.Signal != "":
 		e := &ScriptError{Path: b.src.path, Status: rep.Status, Signal: rep.Signal, Stderr: b.stderr.last}
 		// "set -e" ends a script at the call that failed, with its status.

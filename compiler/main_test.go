@@ -152,6 +152,7 @@ func kindOf(err error) string {
 		so *SourceError
 		le *LossError
 		np *NotPermittedError
+		re *RecordError
 	)
 	switch {
 	case errors.As(err, &se):
@@ -164,6 +165,8 @@ func kindOf(err error) string {
 		return "source"
 	case errors.As(err, &le):
 		return "loss"
+	case errors.As(err, &re):
+		return "record"
 	case errors.As(err, &np):
 		return "refused: " + np.Advice
 	}

@@ -61,7 +61,8 @@ func fromScript(err error) bool {
 	var se *ScriptError
 	var ce *CallError
 	var le *LossError
-	return errors.As(err, &se) || errors.As(err, &ce) || errors.As(err, &le)
+	var re *RecordError
+	return errors.As(err, &se) || errors.As(err, &ce) || errors.As(err, &le) || errors.As(err, &re)
 }
 
 // redoError says that the recorder gave up.

@@ -72,6 +72,8 @@ type report struct {
 	// it is not whole.
 	Log    []byte
 	LogCut bool
+	// Spoilt says what the script did to the record, or "".
+	Spoilt string
 	// Left are the names of processes that the script left behind.
 	Left []string
 	// Written are the sysctl keys that the script wrote, Wanted those that

@@ -69,6 +69,7 @@ type stage struct {
 	watch  *sysctlWatch
 	wanted standIns
 	rec    recorder
+	log    *logKeeper
 }
 
 // run returns a report in any case.
@@ -97,6 +98,7 @@ func (s *stage) run(ctx context.Context, control io.Reader) (*report, error) {
 			return rep, nil
 		}
 	}
+	rep.Spoilt = s.log.close()
 	if rep.Log, rep.LogCut, err = readUpTo(filepath.Join(stagingRoot, shimLog), s.Limits.CallLog); err != nil {
 		rep.LogCut = true
 	}
@@ -172,6 +174,9 @@ func (s *stage) prepare(ctx context.Context, control io.Reader) error {
 	}
 	unix.Umask(0o022)
 	var err error
+	if s.log, err = keepLog(filepath.Join(stagingRoot, shimLog)); err != nil {
+		return err
+	}
 	if s.watch, err = watchSysctls(filepath.Join(stagingRoot, "proc/sys")); err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ func classifyBuilder(err error) (int, string) {
 	var timeout *compiler.TimeoutError
 	var refused *compiler.NotPermittedError
 	var loss *compiler.LossError
+	var record *compiler.RecordError
 	switch {
 	case errors.As(err, &source):
 		hint := source.Hint
@@ -31,6 +32,8 @@ func classifyBuilder(err error) (int, string) {
 		return exitScript, "give it more time with --timeout, or look for what it waits for: staging has no network and no terminal"
 	case errors.As(err, &loss):
 		return exitScript, "write the rule in another way: the tools would load it back as a different rule"
+	case errors.As(err, &record):
+		return exitScript, "leave /.fwc alone: without the record nothing can be held against what the tools save"
 	case errors.As(err, &refused):
 		return exitFailure, refused.Advice
 	}
