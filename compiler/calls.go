@@ -25,6 +25,8 @@ type Call struct {
 
 	line   int    // as the shell told, or 0
 	file   string // the same; "" is the script itself
+	sure   bool   // the line of a shell's message is right
+	typed  string // the name of an absent tool as the script has it
 	parent int    // pid of the process that made it
 	input  string // the file in shimIn that holds what a restore read, or ""
 	multi  string // xtables-nft-multi, if the tool was called through it

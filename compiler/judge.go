@@ -35,7 +35,8 @@ func (b *build) warn(pos ruleset.Position, format string, args ...any) {
 func (b *build) judge(ctx context.Context) error {
 	rep, res := b.rep, b.result
 	calls, whole := parseLog(rep.Log)
-	if !b.locate(ctx, calls) {
+	absent := b.stderr.absentTools()
+	if !b.locate(ctx, calls, absent) {
 		b.note("the lines of the calls could not be told: the script cannot be parsed")
 	}
 	b.calls = calls
@@ -49,7 +50,7 @@ func (b *build) judge(ctx context.Context) error {
 	slices.Sort(res.Modules)
 	res.Modules = slices.Compact(res.Modules)
 	res.Wanted = rep.Wanted
-	res.Calls = append(res.Calls, b.absentTools()...)
+	res.Calls = append(res.Calls, absent...)
 	var last *CallError
 	for i := range res.Calls {
 		c := &res.Calls[i]
@@ -115,17 +116,17 @@ func (b *build) judge(ctx context.Context) error {
 }
 
 // absentTools turns the shell's word that there is no such tool into failed
-// calls: nothing else of them is left.
-func (b *build) absentTools() []Call {
+// calls: nothing else of them is left. A path elsewhere than where programs
+// are is another program of that name, such as an init script.
+func (o *output) absentTools() []Call {
 	var calls []Call
-	for _, m := range b.stderr.absent {
-		tool := filepath.Base(m.tool)
-		if !shimmed(tool) {
+	for _, m := range o.absent {
+		tool := filepath.Base(m.Tool)
+		if !shimmed(tool) || tool != m.Tool && !slices.Contains(programDirs, filepath.Dir(m.Tool)) {
 			continue
 		}
-		c := Call{Tool: tool, Status: 127, Stderr: tool + " is not installed on this host"}
-		c.Pos = ruleset.Position{File: m.file, Line: m.line}
-		calls = append(calls, c)
+		calls = append(calls, Call{Tool: tool, Status: 127, Stderr: tool + " is not installed on this host",
+			typed: m.Tool, line: m.Line, file: m.File, sure: m.Sure})
 	}
 	return calls
 }

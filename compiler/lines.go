@@ -251,6 +251,47 @@ func (f *lineFinder) told(c *Call, argv []string) []*site {
 	return own
 }
 
+// absent tells of a call of a tool that is not there: its line, whether its
+// status is tested, and its arguments if they are literal. The line of bash's
+// message is right; dash's may be one that ran before.
+func (f *lineFinder) absent(m missing) placement {
+	var out placement
+	var at *site
+	for _, s := range f.all {
+		name, literal := s.words[0].text()
+		if s.inner != nil || literal && name != m.Tool {
+			continue
+		}
+		if m.Sure && (s.file != f.named(m.File) || m.Line < s.start || m.Line > s.end) {
+			continue
+		}
+		if !literal && (!m.Sure || s.words[0].size() > 0) {
+			continue
+		}
+		if at != nil {
+			out.Tested = out.Tested && s.tested
+			if s.start != at.start || s.file != at.file {
+				return placement{}
+			}
+			continue
+		}
+		at = s
+		out = placement{File: s.file, Line: s.start, Tested: s.tested}
+	}
+	if at == nil || f.opaque && !m.Sure {
+		return placement{}
+	}
+	for _, w := range at.words[1:] {
+		text, ok := w.text()
+		if !ok {
+			out.Args = nil
+			break
+		}
+		out.Args = append(out.Args, text)
+	}
+	return out
+}
+
 // search returns all sites that can make an argument vector.
 func (f *lineFinder) search(argv []string) []*site {
 	found := slices.Clone(f.exact[strings.Join(argv, "\x00")])

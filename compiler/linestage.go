@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/fwc-dev/fwc/internal/netns"
@@ -29,14 +30,17 @@ const (
 // linesRequest is what the process reads, and with it the record of the calls.
 type linesRequest struct {
 	Path, Abs, Dir string
+	Interp         []string
 	Text, Log      []byte
+	Absent         []missing
 }
 
 // placement is what it answers for each call.
 type placement struct {
-	File   string `json:",omitempty"`
-	Line   int    `json:",omitempty"`
-	Tested bool   `json:",omitempty"`
+	File   string   `json:",omitempty"`
+	Line   int      `json:",omitempty"`
+	Tested bool     `json:",omitempty"`
+	Args   []string `json:",omitempty"`
 }
 
 func runLines() int {
@@ -46,10 +50,14 @@ func runLines() int {
 		return 1
 	}
 	calls, _ := parseLog(req.Log)
-	newLineFinder(&source{path: req.Path, abs: req.Abs, text: req.Text}, req.Dir).locate(calls)
+	f := newLineFinder(&source{path: req.Path, abs: req.Abs, text: req.Text, interp: req.Interp}, req.Dir)
+	f.locate(calls)
 	places := make([]placement, len(calls))
 	for i, c := range calls {
-		places[i] = placement{c.Pos.File, c.Pos.Line, c.Tested}
+		places[i] = placement{File: c.Pos.File, Line: c.Pos.Line, Tested: c.Tested}
+	}
+	for _, m := range req.Absent {
+		places = append(places, f.absent(m))
 	}
 	if err := json.NewEncoder(os.Stdout).Encode(places); err != nil {
 		return 1
@@ -59,11 +67,15 @@ func runLines() int {
 
 // locate sets the lines of the calls, and whether their status is tested. It
 // returns false if they cannot be told.
-func (b *build) locate(ctx context.Context, calls []Call) bool {
-	if len(calls) == 0 || len(b.src.text) > maxShellFile {
-		return len(calls) == 0
+func (b *build) locate(ctx context.Context, calls, absent []Call) bool {
+	if len(calls)+len(absent) == 0 || len(b.src.text) > maxShellFile {
+		return len(calls)+len(absent) == 0
 	}
-	req, err := json.Marshal(linesRequest{b.src.path, b.src.abs, b.opt.Dir, b.src.text, b.rep.Log})
+	r := linesRequest{Path: b.src.path, Abs: b.src.abs, Dir: b.opt.Dir, Interp: b.src.interp, Text: b.src.text, Log: b.rep.Log}
+	for _, c := range absent {
+		r.Absent = append(r.Absent, missing{c.typed, c.file, c.line, c.sure})
+	}
+	req, err := json.Marshal(r)
 	if err != nil {
 		return false
 	}
@@ -75,10 +87,25 @@ func (b *build) locate(ctx context.Context, calls []Call) bool {
 	cmd.Stdin = bytes.NewReader(req)
 	out, err := cmd.Output()
 	var places []placement
-	if err != nil || json.Unmarshal(out, &places) != nil || len(places) != len(calls) {
+	if err != nil || json.Unmarshal(out, &places) != nil || len(places) != len(calls)+len(absent) {
 		return false
 	}
-	for i, p := range places {
+	for i, p := range places[len(calls):] {
+		c := &absent[i]
+		c.Tested = p.Tested
+		if p.Line > 0 {
+			c.Pos = ruleset.Position{File: p.File, Line: p.Line}
+		} else if c.sure {
+			c.Pos = ruleset.Position{File: c.file, Line: c.line}
+		}
+		asks := Call{Tool: c.Tool, Args: p.Args}
+		if len(p.Args) > 0 && !asks.adds() && !slices.ContainsFunc(p.Args, func(a string) bool {
+			return slices.Contains([]string{"create", "new", "n", "-N", "--create", "--new-chain"}, a)
+		}) {
+			c.Args = p.Args // then its failure is none of the firewall's
+		}
+	}
+	for i, p := range places[:len(calls)] {
 		calls[i].Tested = p.Tested
 		if p.Line > 0 {
 			calls[i].Pos = ruleset.Position{File: p.File, Line: p.Line}

@@ -33,8 +33,9 @@ type output struct {
 
 // missing is a shell's word that it did not find a tool.
 type missing struct {
-	tool, file string
-	line       int
+	Tool, File string
+	Line       int
+	Sure       bool // bash tells the right line
 }
 
 func newOutput(to io.Writer, max int64) *output {
@@ -134,6 +135,6 @@ func (o *output) missing(line string) {
 	}
 	if m := notFound.FindStringSubmatch(line); m != nil {
 		n, _ := strconv.Atoi(m[2])
-		o.absent = append(o.absent, missing{m[3], m[1], n})
+		o.absent = append(o.absent, missing{m[3], m[1], n, strings.Contains(line, ": line "+m[2]+": ")})
 	}
 }
