@@ -17,7 +17,12 @@ import (
 func (s *stage) capture(ctx context.Context, rep *report) error {
 	scope := netfilter.Scope{Sysctls: rep.Written}
 	snap, err := netfilter.Capture(ctx, scope)
+	calls, _ := parseLog(rep.Log)
+	past := s.readHistory(calls)
 	if err != nil {
+		if rep.Loss = s.unsaved(ctx, past, calls, err); rep.Loss != nil {
+			return nil
+		}
 		return fmt.Errorf("capture: %w", err)
 	}
 	objects, err := netfilter.Objects(ctx)
@@ -25,8 +30,6 @@ func (s *stage) capture(ctx context.Context, rep *report) error {
 		return fmt.Errorf("read the kernel's objects: %w", err)
 	}
 	rep.Dumps = snap.Dumps
-	calls, _ := parseLog(rep.Log)
-	past := s.readHistory(calls)
 	if rep.Loss, err = s.lostPart(ctx, snap, past); err != nil || rep.Loss != nil {
 		return err
 	}
