@@ -40,6 +40,7 @@ func (s *stage) capture(ctx context.Context, rep *report) error {
 	if what != nil {
 		rep.Loss = &loss{What: what.String(), Call: s.culprit(ctx, snap, past, calls, what)}
 	}
+	rep.Dumps = s.lastingTimeouts(snap, calls)
 	rep.Makers = past.provenance(snap, calls)
 	return nil
 }
