@@ -59,7 +59,8 @@ fuzz:
 	@packaging/fuzz.sh $(FUZZTIME)
 
 bench: deps
-	$(SUDO) go test -run '^$$' -bench . -benchmem ./...
+	$(SUDO) go test -run '^$$' -bench . -skip '^BenchmarkBuild$$' -benchmem ./...
+	$(SUDO) go test -run '^$$' -bench '^BenchmarkBuild$$' -benchtime 1x -timeout 2h ./compiler
 
 clean:
 	rm -rf bin dist

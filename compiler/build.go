@@ -125,13 +125,13 @@ func converse(ctx context.Context, src *source, opt Options, id identity, stdout
 	dirs := src.projectDirs(opt.Dir)
 	c := config{
 		Path: src.path, Abs: src.abs, Interp: src.interp, Args: opt.Args, Env: environment(opt.Env),
-		Cwd: []string{opt.Dir, filepath.Dir(src.abs)}, Timeout: opt.Timeout, Limits: opt.limits, Record: opt.record, Copy: opt.copy, NoOverlay: opt.noOverlay, Privileged: opt.Privileged,
+		Cwd: []string{opt.Dir, filepath.Dir(src.abs)}, Timeout: opt.Timeout, Limits: opt.limits, Record: opt.record, NoOverlay: opt.noOverlay, Privileged: opt.Privileged,
 		Network: network{opt.Ifaces, opt.Routes, nameservers(id.Resolv)}, Identity: id, RootFS: opt.RootFS, HostKeys: hostKeys(),
 	}
 	if c.Interp == nil {
 		c.Interp = []string{"/bin/sh"}
 	}
-	left, sendErr := send(control, c, src, dirs)
+	left, sendErr := send(control, c, src, dirs, opt.copy)
 	var rep report
 	readErr := readJSON(control, frameReport, &rep)
 	p.Kill()
@@ -148,14 +148,21 @@ func converse(ctx context.Context, src *source, opt Options, id identity, stdout
 	return nil, leftOut{}, fmt.Errorf("staging ended without a report (%v): %w", ps, readErr)
 }
 
-func send(w io.Writer, c config, src *source, dirs []string) (left leftOut, err error) {
+func send(w io.Writer, c config, src *source, dirs []string, copies <-chan []byte) (left leftOut, err error) {
 	if err := writeJSON(w, frameConfig, c); err != nil {
 		return left, err
 	}
 	if left, err = src.pack(fileStream{w}, dirs); err != nil {
 		return left, err
 	}
-	return left, writeFrame(w, frameEnd, nil)
+	if err := writeFrame(w, frameEnd, nil); err != nil {
+		return left, err
+	}
+	var copy []byte
+	if copies != nil {
+		copy = <-copies
+	}
+	return left, writeFrame(w, frameCopy, copy)
 }
 
 // failure is the error of staging itself.

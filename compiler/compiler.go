@@ -53,9 +53,9 @@ type Options struct {
 	// the same result.
 	Exact bool
 
-	record    bool   // queue calls
-	copy      []byte // what a POSIX shell is given in place of the script
-	limits    limits // zero is defaultLimits
+	record    bool        // queue calls
+	copy      chan []byte // what a POSIX shell is given in place of the script, for each run
+	limits    limits      // zero is defaultLimits
 	noOverlay bool
 }
 

@@ -182,6 +182,8 @@ func (s *stage) replay(ctx context.Context, snap *ruleset.Snapshot, calls []Call
 	if err != nil || bad {
 		return bad, err
 	}
-	d, err := s.reload(ctx, made, netfilter.Scope{}, objects)
+	first := make(chan *netfilter.State, 1)
+	first <- objects
+	d, err := s.reload(ctx, made, netfilter.Scope{}, first)
 	return d != nil, err
 }

@@ -13,8 +13,8 @@ const lineFile = toolDir + "/lines.bash"
 // with its prelude.
 func (s *stage) linePreludes() error {
 	files := map[string]string{lineFile: bashPrelude(s.shims.recordables(), s.shims.tools, false)}
-	if len(s.Copy) > 0 {
-		files[recShell], files[recCopy] = exactPrelude, string(s.Copy)
+	if len(s.copy) > 0 {
+		files[recShell], files[recCopy] = exactPrelude, string(s.copy)
 	}
 	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(stagingRoot, name), []byte(text), 0o644); err != nil {

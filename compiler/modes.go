@@ -19,7 +19,12 @@ type converser func(opt Options, stdout, stderr io.Writer) (*report, leftOut, er
 // then, comes from the exact run. What the first run prints is held back until
 // its result stands.
 func buildFast(ctx context.Context, src *source, opt Options, talk converser) (*Result, error) {
-	opt.copy = copyOf(ctx, src)
+	opt.copy = make(chan []byte, 2) // for two runs
+	go func(copies chan<- []byte) {
+		text := copyOf(ctx, src)
+		copies <- text
+		copies <- text
+	}(opt.copy)
 	if opt.Exact {
 		return buildOnce(ctx, src, opt, talk)
 	}

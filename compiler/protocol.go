@@ -18,6 +18,7 @@ const (
 	frameConfig = 'c' // JSON of config
 	frameFiles  = 'f' // a piece of the tar stream
 	frameEnd    = 'e' // end of the tar stream
+	frameCopy   = 'p' // what a POSIX shell is given in place of the script
 	frameReport = 'r' // JSON of report
 )
 
@@ -41,10 +42,8 @@ type config struct {
 	// HostKeys are the sysctls of the build host.
 	HostKeys []hostKey
 	Limits   limits
-	// Record says that calls are queued, Copy what a POSIX shell is given in
-	// place of the script: see recorder.go.
+	// Record says that calls are queued: see recorder.go.
 	Record bool
-	Copy   []byte
 	// Privileged says that there is no user namespace.
 	Privileged bool
 	// NoOverlay is for tests: see roots.

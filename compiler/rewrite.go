@@ -140,7 +140,7 @@ func posixShell(interp []string) bool {
 // copied returns the arguments that make a shell run the copy, and the path
 // alone where there is none.
 func (s *stage) copied(path string) []string {
-	if len(s.Copy) == 0 {
+	if len(s.copy) == 0 {
 		return []string{path}
 	}
 	return []string{"-c", ". " + recShell + "; . " + recCopy, path}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/fwc-dev/fwc/internal/netfilter"
 	"github.com/fwc-dev/fwc/internal/netns"
@@ -16,16 +17,31 @@ import (
 // still be a fixed point as text; such a loss would open a firewall.
 func (s *stage) capture(ctx context.Context, rep *report) error {
 	scope := netfilter.Scope{Sysctls: rep.Written}
+	var calls []Call
+	var past *history
+	var reading sync.WaitGroup
+	reading.Go(func() {
+		calls, _ = parseLog(rep.Log)
+		past = s.readHistory(calls)
+	})
 	snap, err := netfilter.Capture(ctx, scope)
-	calls, _ := parseLog(rep.Log)
-	past := s.readHistory(calls)
+	reading.Wait()
 	if err != nil {
 		if rep.Loss = s.unsaved(ctx, past, calls, err); rep.Loss != nil {
 			return nil
 		}
 		return fmt.Errorf("capture: %w", err)
 	}
+	// The second load waits for the kernel most of its time: it begins before
+	// the rest of what it is compared with is read.
+	first := make(chan *netfilter.State, 1)
+	var what *difference
+	var loadErr error
+	var loading sync.WaitGroup
+	loading.Go(func() { what, loadErr = s.reload(ctx, snap, scope, first) })
+	defer loading.Wait()
 	objects, err := netfilter.Objects(ctx)
+	first <- objects // nil with an error
 	if err != nil {
 		return fmt.Errorf("read the kernel's objects: %w", err)
 	}
@@ -33,9 +49,9 @@ func (s *stage) capture(ctx context.Context, rep *report) error {
 	if rep.Loss, err = s.lostPart(ctx, snap, past); err != nil || rep.Loss != nil {
 		return err
 	}
-	what, err := s.reload(ctx, snap, scope, objects)
-	if err != nil {
-		return fmt.Errorf("self-check: %w", err)
+	loading.Wait()
+	if loadErr != nil {
+		return fmt.Errorf("self-check: %w", loadErr)
 	}
 	if what != nil {
 		rep.Loss = &loss{What: what.String(), Call: s.culprit(ctx, snap, past, calls, what)}
@@ -63,8 +79,9 @@ func (d *difference) String() string {
 }
 
 // reload loads a snapshot into a fresh namespace and returns the first
-// difference from what it was captured from, nil if there is none.
-func (s *stage) reload(ctx context.Context, snap *ruleset.Snapshot, scope netfilter.Scope, objects *netfilter.State) (*difference, error) {
+// difference from what it was captured from, nil if there is none. The kernel's
+// objects of that come by a channel.
+func (s *stage) reload(ctx context.Context, snap *ruleset.Snapshot, scope netfilter.Scope, first <-chan *netfilter.State) (*difference, error) {
 	var d *difference
 	err := netns.Do(func() error {
 		if s.Network.configured(scope.Sysctls) {
@@ -83,6 +100,10 @@ func (s *stage) reload(ctx context.Context, snap *ruleset.Snapshot, scope netfil
 		again, err := netfilter.Objects(ctx)
 		if err != nil {
 			return err
+		}
+		objects := <-first
+		if objects == nil {
+			return nil
 		}
 		if m := objects.Diff(again); len(m) > 0 {
 			d = &difference{mismatch: &m[0]}

@@ -69,6 +69,7 @@ type stage struct {
 	watch  *sysctlWatch
 	wanted standIns
 	rec    recorder
+	copy   []byte // what a POSIX shell is given in place of the script
 	log    *logKeeper
 }
 
@@ -165,15 +166,19 @@ func (s *stage) prepare(ctx context.Context, control io.Reader) error {
 	if _, err := io.Copy(io.Discard, files); err != nil {
 		return err
 	}
+	kind, text, err := readFrame(control)
+	if err != nil || kind != frameCopy {
+		return fmt.Errorf("the script's copy: %v", err)
+	}
+	s.copy = text
 	if s.Record {
-		if err := s.rec.install(&s.shims, s.Copy); err != nil {
+		if err := s.rec.install(&s.shims, s.copy); err != nil {
 			return err
 		}
 	} else if err := s.linePreludes(); err != nil {
 		return err
 	}
 	unix.Umask(0o022)
-	var err error
 	if s.log, err = keepLog(filepath.Join(stagingRoot, shimLog)); err != nil {
 		return err
 	}
