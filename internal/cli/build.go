@@ -163,7 +163,7 @@ func remarks(s Streams, res *compiler.Result, err error) {
 		told = nil
 	}
 	if res.ExactReason != "" {
-		fmt.Fprintf(s.Err, "fwc: note: every call was run for real, after a first run that queued them: %s\n", termsafe.String(res.ExactReason))
+		fmt.Fprintf(s.Err, "fwc: note: every call was run for real: %s\n", termsafe.String(res.ExactReason))
 	}
 	for _, n := range res.Notes {
 		fmt.Fprintf(s.Err, "fwc: note: %s\n", termsafe.String(n.String()))
