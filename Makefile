@@ -12,6 +12,10 @@ SUDO  := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E env "PATH=$$PATH")
 HOST     ?= dist/fwc-host
 FUZZTIME ?= 60s
 
+# Some hundred builds of whole scripts, each several processes: without the
+# race detector, whose start alone takes them minutes.
+CORPUS := TestCorpusScripts|TestGenerators
+
 .PHONY: all build host deps generators demo test test-generators test-interop test-corpus fuzz bench clean
 all: build
 
@@ -40,7 +44,7 @@ demo: deps build
 	@testdata/demo/demo.sh bin/fwc
 
 test-generators: deps generators
-	$(SUDO) go test -count 1 -timeout 30m -v -run 'TestGenerators|TestCorpusScripts' ./compiler -all
+	$(SUDO) go test -count 1 -timeout 30m -v -run '$(CORPUS)' ./compiler -all
 
 test: deps generators build
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'gofmt these files'; exit 1; }
@@ -48,7 +52,8 @@ test: deps generators build
 	go vet -tags host ./internal/cli ./internal/command
 	go tool staticcheck ./...
 	shellcheck packaging/*.sh testdata/demo/*.sh .ci/run
-	$(SUDO) go test -race -timeout 25m ./...
+	$(SUDO) go test -race -timeout 20m -skip '$(CORPUS)' ./...
+	$(SUDO) go test -timeout 20m -run '$(CORPUS)' ./compiler
 
 # Programs that know nothing of fwc verify artifacts: cosign 3, which is built
 # into a directory of the user's caches unless FWC_COSIGN names one, and a shell.
