@@ -42,6 +42,10 @@ type Options struct {
 	LockWait time.Duration
 	// DryRun plans and tries, and changes nothing.
 	DryRun bool
+	// Confirm is how long the change waits for Confirm when it is in effect and
+	// was checked; then a watchdog, a process of its own, undoes it. 0 keeps it
+	// at once. A rollback takes no notice of it.
+	Confirm time.Duration
 	// Committer changes the kernel; nil is PerTable.
 	Committer Committer
 
@@ -98,6 +102,9 @@ type Result struct {
 	// Notes are sentences for the user: what a rollback could not bring back,
 	// and sysctls that stay although nothing sets them any more.
 	Notes []string `json:"notes,omitempty"`
+	// ConfirmBy is when the change is undone unless it is confirmed before, nil
+	// if it stays.
+	ConfirmBy *time.Time `json:"confirmBy,omitempty"`
 	// Recovered is an earlier change that was cut short and is undone now.
 	Recovered *Recovery `json:"recovered,omitempty"`
 	// Plan is what was planned.
@@ -126,7 +133,8 @@ func Apply(ctx context.Context, a *verify.Accepted, opts Options) (*Result, erro
 			g.AllowedOlder = a.Checked().Older()
 			return err
 		},
-		record: a.Record,
+		record:  a.Record,
+		receipt: a.Receipt,
 	}
 	if opts.DryRun {
 		return dryRun(ctx, c, opts)
@@ -155,6 +163,9 @@ type candidate struct {
 	prepare func(*Generation) error
 	// record is called when the firewall is in effect; nil for nothing.
 	record func() error
+	// receipt is what record writes, for a change that waits for its
+	// confirmation; nil for nothing.
+	receipt func() verify.Receipt
 }
 
 func applyCandidate(ctx context.Context, c candidate, opts Options) (*Result, error) {

@@ -41,6 +41,16 @@ func Current(dir string) (*Generation, error) {
 	return s.generation(s.Current)
 }
 
+// Waiting returns the generation that waits for its confirmation, 0 if none
+// does.
+func Waiting(dir string) (int, error) {
+	s, err := look(dir)
+	if err != nil || !s.Pending.waits() {
+		return 0, err
+	}
+	return s.Pending.To, nil
+}
+
 // Snapshot returns the artifact's firewall of a generation in the history.
 func Snapshot(dir string, n int) (*ruleset.Snapshot, error) {
 	s, err := look(dir)
@@ -77,7 +87,7 @@ func (s *store) numbers() ([]int, error) {
 	}
 	var out []int
 	for _, e := range entries {
-		if n, err := strconv.Atoi(e.Name()); err == nil && n > 0 && n <= s.Last {
+		if n, err := strconv.Atoi(e.Name()); err == nil && n > 0 && (n <= s.Last || s.Pending != nil && s.Pending.Step == stepConfirm && n == s.Pending.To) {
 			out = append(out, n)
 		}
 	}

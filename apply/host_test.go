@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -22,6 +23,8 @@ type host struct {
 	ctx context.Context
 	dir string
 	n   int // artifacts made
+	// window is how long what a victim applies waits for its confirmation.
+	window time.Duration
 
 	fault fault
 }

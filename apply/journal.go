@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/fwc-dev/fwc/internal/atomicfile"
+	"github.com/fwc-dev/fwc/verify"
 )
 
 // journalSchema is the version of the journal's format.
@@ -32,6 +33,21 @@ type journal struct {
 	Last int `json:"last"`
 	// Pending is a change that was begun and has not ended, nil if none.
 	Pending *pending `json:"pending,omitempty"`
+	// Undone is the last change that was undone without anybody being told,
+	// until the next one is kept.
+	Undone *Undone `json:"undone,omitempty"`
+}
+
+// Undone is a change that was begun and did not stay.
+type Undone struct {
+	Generation int       `json:"generation"`
+	At         time.Time `json:"at"` // in UTC
+	Why        string    `json:"why"`
+}
+
+// String says all of it.
+func (u *Undone) String() string {
+	return fmt.Sprintf("generation %d was undone at %s: %s", u.Generation, u.At.Format(time.RFC3339), u.Why)
 }
 
 // pending is a change under way. Until it is settled, the firewall to go back
@@ -52,8 +68,25 @@ type pending struct {
 	// that what others do meanwhile stays.
 	Touched touchedSet `json:"touched"`
 	// ConfirmBy is when the change is undone unless it is confirmed before; nil
-	// if it needs no confirmation.
+	// if it needs no confirmation. It is for people: the wall clock may be set.
 	ConfirmBy *time.Time `json:"confirmBy,omitempty"`
+	// ConfirmBoot is the same time as CLOCK_BOOTTIME has it, which decides.
+	ConfirmBoot time.Duration `json:"confirmBoot,omitempty"`
+	// Watchdog is the name of the process that undoes the change, "" for none.
+	Watchdog string `json:"watchdog,omitempty"`
+	// Receipt is what verify writes down when the change is confirmed.
+	Receipt *verify.Receipt `json:"receipt,omitempty"`
+}
+
+// why says why the change is undone by who finds it pending.
+func (p *pending) why() string {
+	switch {
+	case p.Step != stepConfirm:
+		return "it was cut short"
+	case p.Boot != bootID():
+		return "it was not confirmed before the kernel started anew"
+	}
+	return "it was not confirmed in time"
 }
 
 // step is a stage of a change.
@@ -84,6 +117,9 @@ func readJournal(dir string) (*journal, error) {
 	}
 	if j.Schema != journalSchema {
 		return nil, fmt.Errorf("%w: %s: schema %q is not known to this fwc", ErrState, path, j.Schema)
+	}
+	if p := j.Pending; p != nil && p.Step == stepConfirm && p.ConfirmBy == nil {
+		return nil, fmt.Errorf("%w: %s: no time is there to confirm by", ErrState, path)
 	}
 	if j.Current < 0 || j.Confirmed < 0 || j.Last < max(j.Current, j.Confirmed) ||
 		j.Pending != nil && (j.Pending.Generation < 1 || j.Pending.Generation > j.Last+1) {

@@ -27,9 +27,18 @@ const (
 	envDumps = "FWC_TEST_DUMPS"
 	envDie   = "FWC_TEST_DIE"
 	envKeep  = "FWC_TEST_KEEP"
+	// A duration to wait for a confirmation.
+	envConfirm = "FWC_TEST_CONFIRM"
 )
 
 func TestMain(m *testing.M) {
+	if len(os.Args) == 6 && os.Args[1] == "watchdog" { // as startWatchdog has it
+		if err := Watch(context.Background(), os.Args[5], Options{State: os.Args[3]}); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	if os.Getenv(envState) != "" {
 		os.Exit(victim())
 	}
@@ -61,6 +70,7 @@ func victim() int {
 	}
 	if err == nil {
 		opts := Options{State: os.Getenv(envState), Keep: strings.Fields(os.Getenv(envKeep)), fault: kill}.withDefaults()
+		opts.Confirm, _ = time.ParseDuration(os.Getenv(envConfirm))
 		_, err = applyCandidate(context.Background(), candidate{ours: s, generation: Generation{Digest: "victim"}}, opts)
 	}
 	if err != nil {
@@ -78,7 +88,8 @@ func (h *host) victim(s *ruleset.Snapshot, die string, keep ...string) *exec.Cmd
 		h.must(os.WriteFile(filepath.Join(dir, d.Name()), d.Text, 0o600))
 	}
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), envState+"="+h.dir, envDumps+"="+dir, envDie+"="+die, envKeep+"="+strings.Join(keep, " "))
+	cmd.Env = append(os.Environ(), envState+"="+h.dir, envDumps+"="+dir, envDie+"="+die, envKeep+"="+strings.Join(keep, " "),
+		envConfirm+"="+h.window.String())
 	var out strings.Builder
 	cmd.Stderr = &out
 	h.must(cmd.Start())

@@ -27,6 +27,9 @@ const (
 // what cannot, because its place is taken or its chain is gone. Sysctls that
 // only the later generations set get the values of before.
 //
+// A generation that waits for its confirmation waits no longer: what it changed
+// is undone first, which is all for Previous.
+//
 // Errors are those of Apply, and ErrNoGeneration.
 func Rollback(ctx context.Context, generation int, opts Options) (*Result, error) {
 	opts = opts.withDefaults()
@@ -42,6 +45,16 @@ func Rollback(ctx context.Context, generation int, opts Options) (*Result, error
 		return nil, err
 	}
 	defer s.close()
+	if err := s.waiting(); err != nil {
+		if opts.DryRun {
+			return nil, err
+		}
+		// The generation that waits is not there to stay: the former is the
+		// one before it.
+		if r, err := s.giveUp(ctx, opts); err != nil || generation == Previous {
+			return r, err
+		}
+	}
 	recovered, err := s.recover(ctx, opts.Committer)
 	if err != nil {
 		return nil, err

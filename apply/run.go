@@ -17,8 +17,8 @@ const replans = 5
 
 // run applies a candidate under the lock.
 func (s *store) run(ctx context.Context, c candidate, opts Options) (*Result, error) {
-	if s.Pending != nil {
-		return nil, fmt.Errorf("%w: generation %d waits for its confirmation", ErrBusy, s.Pending.To)
+	if err := s.waiting(); err != nil {
+		return nil, err
 	}
 	d, err := s.draft(ctx, &c, opts)
 	if err != nil {
@@ -61,7 +61,14 @@ func (s *store) overtaken(ctx context.Context, c candidate, d *draft) bool {
 // commit writes the intent down, changes the kernel, reads back, checks, and
 // keeps the change or undoes it.
 func (s *store) commit(ctx context.Context, c candidate, opts Options, d *draft, from *ruleset.Snapshot, objects *netfilter.State) (*Result, error) {
-	g, to, err := s.begin(c, opts, d, from)
+	var dog *watchdog
+	if opts.Confirm > 0 && !c.back {
+		var err error
+		if dog, err = startWatchdog(ctx, s.dir); err != nil {
+			return nil, err
+		}
+	}
+	g, to, err := s.begin(c, opts, d, from, dog)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +84,11 @@ func (s *store) commit(ctx context.Context, c candidate, opts Options, d *draft,
 	if err == nil {
 		err = opts.fault.at("settle")
 	}
-	if err == nil {
+	switch {
+	case err != nil:
+	case dog != nil:
+		err = s.wait(opts.Confirm, c.taken(), dog)
+	default:
 		err = s.settle(to)
 	}
 	if err != nil {
@@ -94,11 +105,15 @@ func (s *store) commit(ctx context.Context, c candidate, opts Options, d *draft,
 		_ = s.discard(g.Number)
 	}
 	r.Transactions, r.Fallback, r.CommitMillis = out.Transactions, out.Fallback, took.Milliseconds()
+	if dog != nil {
+		r.Generation, r.ConfirmBy = to, s.Pending.ConfirmBy
+	}
 	return r, nil
 }
 
-// begin stores the generation and the journal's intent.
-func (s *store) begin(c candidate, opts Options, d *draft, from *ruleset.Snapshot) (*Generation, int, error) {
+// begin stores the generation and the journal's intent. dog is the watchdog
+// that undoes the change, nil for none.
+func (s *store) begin(c candidate, opts Options, d *draft, from *ruleset.Snapshot, dog *watchdog) (*Generation, int, error) {
 	g := c.generation
 	g.Number, g.Parent, g.At = s.Last+1, s.Current, time.Now().UTC().Truncate(time.Second)
 	g.Keep = d.keep
@@ -129,7 +144,7 @@ func (s *store) begin(c candidate, opts Options, d *draft, from *ruleset.Snapsho
 	}
 	err := s.update(func(j *journal) {
 		j.Pending = &pending{Generation: g.Number, To: to, Step: stepCommit, Began: g.At, Boot: bootID(),
-			Touched: touched(from, d.plan.Wanted)}
+			Touched: touched(from, d.plan.Wanted), Watchdog: dog.name()}
 	})
 	if err != nil {
 		return nil, 0, errors.Join(err, s.discard(g.Number))
@@ -161,8 +176,8 @@ func (s *store) prove(ctx context.Context, c candidate, opts Options, d *draft, 
 	if err := check(ctx, opts); err != nil {
 		return err
 	}
-	if c.record != nil {
-		return c.record()
+	if c.record != nil && s.Pending.Watchdog == "" {
+		return c.record() // else when it is confirmed
 	}
 	return nil
 }
@@ -170,7 +185,7 @@ func (s *store) prove(ctx context.Context, c candidate, opts Options, d *draft, 
 // settle makes the pending change the current generation.
 func (s *store) settle(to int) error {
 	return s.update(func(j *journal) {
-		j.Current, j.Confirmed, j.Last, j.Pending = to, to, max(j.Last, to), nil
+		j.Current, j.Confirmed, j.Last, j.Pending, j.Undone = to, to, max(j.Last, to), nil, nil
 	})
 }
 
@@ -181,7 +196,7 @@ func (s *store) unchanged(c candidate, opts Options, d *draft) (*Result, error) 
 			return d.result(s, c, Unchanged), nil
 		}
 	}
-	g, to, err := s.begin(c, opts, d, d.live.Snapshot)
+	g, to, err := s.begin(c, opts, d, d.live.Snapshot, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package apply
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/fwc-dev/fwc/ruleset"
 )
@@ -20,8 +21,25 @@ type Status struct {
 	Foreign []Foreign `json:"foreign"`
 	// Busy says that a change is under way, so that the rest may be passing.
 	Busy bool `json:"busy,omitempty"`
-	// Unfinished is a change that was cut short and is to be undone by Recover.
+	// Unfinished is a change that was cut short, or not confirmed in time, and is
+	// to be undone by Recover.
 	Unfinished *Recovery `json:"unfinished,omitempty"`
+	// Window is what waits for its confirmation, nil if nothing does. Applied is
+	// its generation then.
+	Window *Window `json:"window,omitempty"`
+	// Undone is the last change that was undone without anybody being told,
+	// until the next one is kept.
+	Undone *Undone `json:"undone,omitempty"`
+}
+
+// Window is the time that a generation waits for its confirmation.
+type Window struct {
+	Generation int           `json:"generation"`
+	Former     int           `json:"former"` // the generation to go back to, 0 for the firewall of before fwc
+	By         time.Time     `json:"by"`     // in UTC
+	Left       time.Duration `json:"left"`
+	// Watched says that a process is there to go back at its end.
+	Watched bool `json:"watched"`
 }
 
 // Inspect compares the live firewall with the current generation. It changes
@@ -32,11 +50,15 @@ func Inspect(ctx context.Context, opts Options) (*Status, error) {
 	if err != nil {
 		return nil, err
 	}
-	st := new(Status)
-	if p := s.Pending; p != nil {
-		st.Busy = held(ctx, opts.State)
-		if !st.Busy && p.Step != stepConfirm {
-			st.Unfinished = &Recovery{Generation: p.To, Began: p.Began, Rebooted: p.Boot != bootID()}
+	st := &Status{Undone: s.Undone}
+	switch p := s.Pending; {
+	case p.waits():
+		w := watchdog{watchdogFile(opts.State, p.Watchdog)}
+		st.Window = &Window{p.To, s.Current, *p.ConfirmBy, p.left(), w.alive()}
+		s = &store{dir: s.dir, journal: &journal{Current: p.To, Confirmed: s.Confirmed}}
+	case p != nil:
+		if st.Busy = held(ctx, opts.State); !st.Busy {
+			st.Unfinished = p.recovery()
 		}
 	}
 	g, base, err := s.base()

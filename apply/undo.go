@@ -22,7 +22,7 @@ func (s *store) undo(ctx context.Context, committer Committer, before *State, ca
 	_ = s.update(func(j *journal) { j.Pending.Step = stepUndo }) // a full disk must not stop it
 	lost, err := s.putBack(ctx, committer, before)
 	if err == nil {
-		err = s.forget()
+		err = s.forget(nil)
 	}
 	return &FailedError{Cause: cause, Undo: err, Lost: lost}
 }
@@ -71,12 +71,13 @@ func (s *store) bring(ctx context.Context, committer Committer, now, before *Sta
 }
 
 // forget drops the pending change from the journal and what was stored for it.
-func (s *store) forget() error {
+// The note is for who asks later, nil where the user is told now.
+func (s *store) forget(note *Undone) error {
 	n := 0
 	if s.Pending != nil {
 		n = s.Pending.Generation
 	}
-	if err := s.update(func(j *journal) { j.Pending = nil }); err != nil {
+	if err := s.update(func(j *journal) { j.Pending, j.Undone = nil, note }); err != nil {
 		return err
 	}
 	if n > s.Last {
@@ -94,7 +95,7 @@ func (s *store) discard(n int) error {
 }
 
 // Recovery says what became of a change that was cut short, by a crash or a
-// power cut.
+// power cut, or not confirmed in time.
 type Recovery struct {
 	// Generation is the one that was being applied.
 	Generation int       `json:"generation"`
@@ -102,13 +103,16 @@ type Recovery struct {
 	// Rebooted says that the kernel has started since, so that there was
 	// nothing left to undo.
 	Rebooted bool `json:"rebooted"`
+	// Unconfirmed says that it was whole and not confirmed in time.
+	Unconfirmed bool `json:"unconfirmed,omitempty"`
 	// Lost is what others had put into the firewall since and what could not
 	// stay.
 	Lost []Foreign `json:"lost,omitempty"`
 }
 
-// Recover undoes a change that was cut short, if there is one, and returns nil
-// if not. Every apply and rollback does so first.
+// Recover undoes a change that was cut short or not confirmed in time, if there
+// is one, and returns nil if not. Every apply, rollback and confirm does so
+// first.
 func Recover(ctx context.Context, opts Options) (*Recovery, error) {
 	opts = opts.withDefaults()
 	if used, err := inUse(opts.State); err != nil || !used {
@@ -123,22 +127,31 @@ func Recover(ctx context.Context, opts Options) (*Recovery, error) {
 }
 
 func (s *store) recover(ctx context.Context, committer Committer) (*Recovery, error) {
-	p := s.Pending
-	if p == nil || p.Step == stepConfirm && p.ConfirmBy != nil && time.Now().Before(*p.ConfirmBy) && p.Boot == bootID() {
+	if p := s.Pending; p == nil || p.waits() {
 		return nil, nil
 	}
-	r := &Recovery{Generation: p.To, Began: p.Began, Rebooted: p.Boot != bootID()}
+	return s.unwind(ctx, committer, s.Pending.why())
+}
+
+// unwind undoes the pending change, whatever its step.
+func (s *store) unwind(ctx context.Context, committer Committer, why string) (*Recovery, error) {
+	p := s.Pending
+	r := p.recovery()
 	if !r.Rebooted {
 		before, err := s.previous(p.Generation)
 		if err == nil {
 			r.Lost, err = s.putBack(context.WithoutCancel(ctx), committer, before)
 		}
 		if err != nil {
-			cut := fmt.Errorf("an apply that began at %s was cut short", p.Began.Format(time.RFC3339))
+			cut := fmt.Errorf("the change to generation %d that began at %s is to be undone (%s)", p.To, p.Began.Format(time.RFC3339), why)
 			return nil, &FailedError{Cause: cut, Undo: err, Lost: r.Lost}
 		}
 	}
-	return r, s.forget()
+	return r, s.forget(&Undone{p.To, time.Now().UTC().Truncate(time.Second), why})
+}
+
+func (p *pending) recovery() *Recovery {
+	return &Recovery{Generation: p.To, Began: p.Began, Rebooted: p.Boot != bootID(), Unconfirmed: p.Step == stepConfirm}
 }
 
 // inUse says whether a state directory has a journal.

@@ -176,17 +176,7 @@ func (a *Accepted) Record() error {
 	if err := c.unchanged(); err != nil {
 		return err
 	}
-	if err := c.state.Prepare(); err != nil {
-		return err
-	}
-	m := markOf(c.artifact)
-	if c.older && c.state.problem == nil {
-		return c.state.write(c.state.highest, &m)
-	}
-	if c.state.allowed != nil && m == *c.state.allowed {
-		return nil
-	}
-	return c.state.write(m, nil)
+	return c.state.Record(a.Receipt())
 }
 
 // unchanged returns an error if the state is no longer the one that the artifact

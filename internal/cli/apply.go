@@ -8,6 +8,7 @@ import (
 	"github.com/fwc-dev/fwc/apply"
 	"github.com/fwc-dev/fwc/internal/command"
 	"github.com/fwc-dev/fwc/internal/termsafe"
+	"github.com/fwc-dev/fwc/verify"
 )
 
 // applied is the JSON of fwc apply, plan and rollback, schema fwc.apply/v1.
@@ -25,6 +26,9 @@ type applied struct {
 	// ForeignRegained is what of others a rollback brought back.
 	ForeignRegained []apply.Foreign `json:"foreignRegained"`
 	Notes           []string        `json:"notes"`
+	// ConfirmBy is when it is undone unless fwc confirm came; absent where it
+	// stays.
+	ConfirmBy *time.Time `json:"confirmBy,omitempty"`
 }
 
 // foreignFlags say what becomes of what others put into the firewall.
@@ -41,13 +45,20 @@ func applyCommand(s Streams) *command.Command {
 		Name:      "apply",
 		Usage:     "check FILE, take its firewall over, read it back; keep it or undo it",
 		ArgsUsage: "FILE",
-		Description: "Examples:\n" +
+		Description: "With --confirm the new firewall, once it is in effect and --check has passed, is\n" +
+			"there to be tried: apply ends at once, and unless fwc confirm follows in time\n" +
+			"the former firewall comes back by itself, whatever became of this terminal.\n" +
+			"There is no question to answer, as iptables-apply asks: open a new connection\n" +
+			"to the host, which shows that one can, and type fwc confirm there.\n\n" +
+			"Examples:\n" +
 			"  fwc apply fw.artifact\n" +
+			"  fwc apply fw.artifact --confirm 60s\n" +
 			"  fwc apply fw.artifact --check 'curl -sf http://localhost/health' --check-timeout 20s\n" +
 			"  fwc apply fw.artifact --keep 'DOCKER*'",
 		Flags: append(flags,
 			&command.StringFlag{Name: "check", Usage: "shell `CMD` that must exit 0 after the commit, or it is undone"},
 			&command.DurationFlag{Name: "check-timeout", Value: apply.DefaultCheckTimeout, Usage: "time limit of --check"},
+			&command.DurationFlag{Name: "confirm", Usage: "go back after that time unless fwc confirm came"},
 			&command.BoolFlag{Name: "dry-run", Usage: "plan and try, change nothing"},
 			formatFlag("text", "json"),
 		),
@@ -71,6 +82,9 @@ func runApply(c *command.Context, s Streams, dry bool) error {
 	if c.NArg() != 1 {
 		return usagef("%s wants one FILE", c.Command.Name)
 	}
+	if c.IsSet("confirm") && c.Duration("confirm") < time.Second {
+		return usagef("--confirm wants a second or more, such as 60s")
+	}
 	keep := apply.Keep(c.StringSlice("keep"))
 	accepted, err := accept(c.Context, c, c.Args().First())
 	if err != nil {
@@ -79,6 +93,7 @@ func runApply(c *command.Context, s Streams, dry bool) error {
 	r, err := apply.Apply(c.Context, accepted, apply.Options{
 		State: c.String("state"), Keep: keep, Replace: c.Bool("replace"), DryRun: dry,
 		Check: c.String("check"), CheckTimeout: c.Duration("check-timeout"),
+		Confirm: c.Duration("confirm"),
 	})
 	if err != nil {
 		return explain(s, err)
@@ -111,6 +126,7 @@ func printApplied(c *command.Context, s Streams, r *apply.Result) error {
 			Transactions: r.Transactions, Changes: changesOf(r.Changes), Fallback: r.Fallback, CommitMillis: r.CommitMillis,
 			ForeignKept: append([]apply.Foreign{}, r.ForeignKept...), ForeignLost: append([]apply.Foreign{}, r.ForeignLost...),
 			ForeignRegained: append([]apply.Foreign{}, r.ForeignRegained...), Notes: append([]string{}, r.Notes...),
+			ConfirmBy: r.ConfirmBy,
 		})
 	}
 	switch r.Result {
@@ -137,6 +153,9 @@ func printApplied(c *command.Context, s Streams, r *apply.Result) error {
 	for _, f := range r.ForeignRegained {
 		fmt.Fprintf(s.Out, "brought back: %s\n", termsafe.String(f.String()))
 	}
+	if r.ConfirmBy != nil {
+		fmt.Fprintf(s.Out, "not confirmed yet: without %q within %v the former firewall comes back\n", "fwc confirm"+stateArg(c), c.Duration("confirm"))
+	}
 	for _, n := range r.Notes {
 		fmt.Fprintf(s.Err, "fwc: note: %s\n", termsafe.String(n))
 	}
@@ -145,9 +164,18 @@ func printApplied(c *command.Context, s Streams, r *apply.Result) error {
 
 // cutShort says which change did not get to its end.
 func cutShort(r *apply.Recovery) string {
-	s := fmt.Sprintf("the change to generation %d, begun %s, was cut short", r.Generation, r.Began.Format(time.RFC3339))
+	s := fmt.Sprintf("the change to generation %d, begun %s, was %s", r.Generation, r.Began.Format(time.RFC3339),
+		map[bool]string{false: "cut short", true: "not confirmed in time"}[r.Unconfirmed])
 	if r.Rebooted {
 		s += " before the last boot"
 	}
 	return s
+}
+
+// stateArg is what a command to type next needs to find the same state.
+func stateArg(c *command.Context) string {
+	if d := c.String("state"); d != verify.DefaultState {
+		return " --state " + d
+	}
+	return ""
 }

@@ -53,7 +53,12 @@ func classifyApply(err error) (int, string) {
 	var foreign *apply.ForeignError
 	var host *verify.HostError
 	var trial *apply.TrialError
+	var waiting *apply.WaitingError
 	switch {
+	case errors.As(err, &waiting):
+		return exitBusy, "fwc confirm keeps it, fwc rollback goes back at once"
+	case errors.Is(err, apply.ErrNothingWaits), errors.Is(err, apply.ErrTooLate):
+		return exitFailure, "fwc status says what is applied; fwc apply FILE --confirm 60s begins a time to confirm"
 	case errors.Is(err, apply.ErrNotRestored):
 		return exitNotRestored, "look at the firewall now: iptables-save, fwc status; fwc rollback tries again"
 	case errors.Is(err, apply.ErrUndone):

@@ -7,7 +7,7 @@ import "github.com/fwc-dev/fwc/internal/command"
 func commands(s Streams) []*command.Command {
 	return append(builderCommands(s),
 		showCommand(s), verifyCommand(s), planCommand(s), applyCommand(s),
-		rollbackCommand(s), statusCommand(s), historyCommand(s), factsCommand(s),
+		confirmCommand(s), rollbackCommand(s), statusCommand(s), historyCommand(s), factsCommand(s), watchdogCommand(s),
 	)
 }
 

@@ -14,6 +14,8 @@ type history struct {
 	Schema      string             `json:"schema"`
 	Current     int                `json:"current"` // 0 is the firewall of before fwc
 	Generations []apply.Generation `json:"generations"`
+	// Pending waits for its confirmation; absent where none does.
+	Pending int `json:"pending,omitempty"`
 }
 
 func historyCommand(s Streams) *command.Command {
@@ -38,6 +40,9 @@ func historyCommand(s Streams) *command.Command {
 			if current != nil {
 				v.Current = current.Number
 			}
+			if v.Pending, err = apply.Waiting(c.String("state")); err != nil {
+				return err
+			}
 			if c.String("format") == "json" {
 				return writeJSON(s.Out, v)
 			}
@@ -49,7 +54,10 @@ func historyCommand(s Streams) *command.Command {
 					mark = "*"
 				}
 				note := ""
-				if g.AllowedOlder {
+				switch {
+				case g.Number == v.Pending:
+					mark, note = "?", "waits for its confirmation"
+				case g.AllowedOlder:
 					note = "older, allowed on purpose"
 				}
 				fmt.Fprintf(w, "%s\t%d\t%s\t%d\t%.16s\t%s\n", mark, g.Number, g.At.Format(time.RFC3339), g.Serial, g.Digest, note)

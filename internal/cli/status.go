@@ -17,6 +17,19 @@ type status struct {
 	Foreign    []apply.Foreign `json:"foreign"`
 	Busy       bool            `json:"busy"`
 	Unfinished bool            `json:"unfinished"`
+	// Pending is what waits for its confirmation; absent where nothing does.
+	Pending *statusPending `json:"pending,omitempty"`
+	// Undone is the last change that did not stay, until one does.
+	Undone *apply.Undone `json:"undone,omitempty"`
+}
+
+type statusPending struct {
+	Generation  int       `json:"generation"`
+	Former      int       `json:"former"`
+	ConfirmBy   time.Time `json:"confirmBy"`
+	SecondsLeft float64   `json:"secondsLeft"`
+	// Watchdog says that a process waits to go back.
+	Watchdog bool `json:"watchdog"`
 }
 
 type statusApplied struct {
@@ -49,7 +62,7 @@ func statusCommand(s Streams) *command.Command {
 			if err := printStatus(c, s, st); err != nil {
 				return err
 			}
-			if c.Bool("exit-code") && (len(st.Drift) > 0 || st.Unfinished != nil) {
+			if c.Bool("exit-code") && (len(st.Drift) > 0 || st.Unfinished != nil || st.Window != nil && !st.Window.Watched) {
 				return &quietError{exitFailure}
 			}
 			return nil
@@ -62,6 +75,10 @@ func printStatus(c *command.Context, s Streams, st *apply.Status) error {
 		v := status{
 			Schema: "fwc.status/v1", Drift: changesOf(st.Drift), Foreign: append([]apply.Foreign{}, st.Foreign...),
 			Busy: st.Busy, Unfinished: st.Unfinished != nil,
+			Undone: st.Undone,
+		}
+		if w := st.Window; w != nil {
+			v.Pending = &statusPending{w.Generation, w.Former, w.By, w.Left.Seconds(), w.Watched}
 		}
 		if g := st.Applied; g != nil {
 			v.Applied = &statusApplied{g.Digest, g.Serial, g.Number, g.At, st.Confirmed, g.AllowedOlder}
@@ -73,6 +90,15 @@ func printStatus(c *command.Context, s Streams, st *apply.Status) error {
 	}
 	if u := st.Unfinished; u != nil {
 		fmt.Fprintf(s.Out, "unfinished: %s; the next apply or rollback undoes it first\n", cutShort(u))
+	}
+	if u := st.Undone; u != nil {
+		fmt.Fprintf(s.Out, "undone: %s\n", termsafe.String(u.String()))
+	}
+	if w := st.Window; w != nil {
+		fmt.Fprintf(s.Out, "not confirmed: generation %d goes in %v unless fwc confirm%s comes\n", w.Generation, w.Left.Round(time.Second), stateArg(c))
+		if !w.Watched {
+			fmt.Fprintf(s.Out, "no watchdog is there to go back: fwc confirm%[1]s, fwc rollback%[1]s or fwc watchdog%[1]s\n", stateArg(c))
+		}
 	}
 	g := st.Applied
 	if g == nil {

@@ -1,0 +1,282 @@
+package apply
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/fwc-dev/fwc/verify"
+)
+
+func confirmIn(d time.Duration) func(*Options) { return func(o *Options) { o.Confirm = d } }
+
+// watchdogs returns the processes that watch over the host's state directory.
+func (h *host) watchdogs() (pids []int) {
+	h.t.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	h.must(err)
+	for _, f := range files {
+		if text, err := os.ReadFile(f); err == nil && strings.Contains(string(text), "\x00watchdog\x00--state\x00"+h.dir+"\x00") {
+			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(f)))
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// soon waits until the condition holds.
+func (h *host) soon(what string, limit time.Duration, ok func() bool) {
+	h.t.Helper()
+	for end := time.Now().Add(limit); !ok(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			h.fatal("not within", limit, what)
+		}
+	}
+}
+
+func (h *host) status() *Status {
+	h.t.Helper()
+	st, err := Inspect(h.ctx, h.options())
+	h.must(err)
+	return st
+}
+
+// gone expects the watchdogs to end and to leave nothing behind.
+func (h *host) gone() {
+	h.t.Helper()
+	h.soon("the watchdog ends", 5*time.Second, func() bool {
+		files, _ := filepath.Glob(watchdogFile(h.dir, "*"))
+		return len(h.watchdogs()) == 0 && len(files) == 0
+	})
+}
+
+func TestConfirmKeeps(t *testing.T) {
+	onHost(t, func(h *host) {
+		sa, sb := h.built(scriptA), h.built(scriptB)
+		h.applied(sa)
+		r := h.applied(sb, confirmIn(3*time.Second))
+		if r.Generation != 2 || r.ConfirmBy == nil || time.Until(*r.ConfirmBy) > 3*time.Second {
+			t.Errorf("result %+v", r)
+		}
+		h.is(sb)
+		st := h.status()
+		if w := st.Window; w == nil || w.Generation != 2 || w.Former != 1 || !w.Watched || w.Left <= 0 || w.Left > 3*time.Second {
+			t.Errorf("window %+v", st.Window)
+		}
+		if st.Applied == nil || st.Applied.Number != 2 || st.Confirmed || len(st.Drift) > 0 || st.Busy || st.Unfinished != nil {
+			t.Errorf("status %+v", st)
+		}
+		list, err := History(h.dir)
+		h.must(err)
+		if len(list) != 2 || list[0].Number != 2 {
+			t.Errorf("history %+v", list)
+		}
+		var waiting *WaitingError
+		if _, err := h.apply(sa); !errors.Is(err, ErrBusy) || !errors.As(err, &waiting) || waiting.Generation != 2 {
+			t.Errorf("a second apply: %v", err)
+		}
+		g, err := Confirm(h.ctx, h.options())
+		h.must(err)
+		if g.Number != 2 {
+			t.Errorf("confirmed %+v", g)
+		}
+		h.gone()
+		if st = h.status(); st.Window != nil || !st.Confirmed || st.Applied.Number != 2 || st.Undone != nil {
+			t.Errorf("status %+v", st)
+		}
+		if _, err := Confirm(h.ctx, h.options()); !errors.Is(err, ErrNothingWaits) {
+			t.Errorf("a second confirm: %v", err)
+		}
+		time.Sleep(3 * time.Second)
+		h.is(sb)
+	})
+}
+
+func TestUnconfirmedGoesBack(t *testing.T) {
+	onHost(t, func(h *host) {
+		sa, sb := h.built(scriptA), h.built(scriptB)
+		h.applied(sa)
+		h.traffic()
+		before := h.saves()
+		h.applied(sb, confirmIn(time.Second))
+		h.is(sb)
+		time.Sleep(700 * time.Millisecond)
+		h.is(sb)
+		h.soon("the former firewall is back", 3*time.Second, func() bool { return h.status().Applied.Number == 1 })
+		if diff := cmp.Diff(before, h.saves()); diff != "" {
+			t.Errorf("not as before (-want +got):\n%s", diff)
+		}
+		h.gone()
+		st := h.status()
+		if st.Undone == nil || st.Undone.Generation != 2 || !strings.Contains(st.Undone.Why, "not confirmed in time") || len(st.Drift) > 0 {
+			t.Errorf("status %+v", st)
+		}
+		if _, err := Confirm(h.ctx, h.options()); !errors.Is(err, ErrNothingWaits) || !strings.Contains(err.Error(), "not confirmed in time") {
+			t.Errorf("a late confirm: %v", err)
+		}
+		h.applied(sb)
+		if st = h.status(); st.Undone != nil {
+			t.Errorf("status %+v", st)
+		}
+	})
+}
+
+func TestRollbackEndsTheWindow(t *testing.T) {
+	onHost(t, func(h *host) {
+		sa, sb := h.built(scriptA), h.built(scriptB)
+		h.applied(h.built("iptables -A INPUT -j ACCEPT"))
+		h.applied(sa)
+		before := h.saves()
+		h.applied(sb, confirmIn(time.Minute))
+		r, err := Rollback(h.ctx, Previous, h.options())
+		h.must(err)
+		if r.Result != RolledBack || r.Generation != 2 || r.Digest != "artifact-2" || len(r.Changes) == 0 {
+			t.Errorf("result %+v", r)
+		}
+		if diff := cmp.Diff(before, h.saves()); diff != "" {
+			t.Errorf("not as before (-want +got):\n%s", diff)
+		}
+		h.gone()
+		h.applied(sb, confirmIn(time.Minute))
+		r, err = Rollback(h.ctx, 1, h.options())
+		h.must(err)
+		if r.Generation != 1 {
+			t.Errorf("result %+v", r)
+		}
+		h.gone()
+	})
+}
+
+// TestConfirmNeedsItsCheck lets a failing check undo before any window opens.
+func TestConfirmNeedsItsCheck(t *testing.T) {
+	onHost(t, func(h *host) {
+		sa := h.built(scriptA)
+		h.applied(sa)
+		_, err := h.apply(h.built(scriptB), confirmIn(time.Minute), func(o *Options) { o.Check = "false" })
+		if !errors.Is(err, ErrUndone) {
+			t.Errorf("error %v", err)
+		}
+		h.is(sa)
+		if st := h.status(); st.Window != nil || st.Unfinished != nil || st.Applied.Number != 1 {
+			t.Errorf("status %+v", st)
+		}
+		h.gone()
+	})
+}
+
+// TestWatchdogOutlivesItsApply kills the apply at each step: a change that was
+// cut short is undone at once, one that waits when its time is up.
+func TestWatchdogOutlivesItsApply(t *testing.T) {
+	for _, point := range []string{"journal", "tables", "readback", "settle", ""} {
+		t.Run("at "+point, func(t *testing.T) {
+			onHost(t, func(h *host) {
+				h.applied(h.built(scriptA))
+				before := h.saves()
+				h.window = 2 * time.Second
+				victim := h.victim(h.built(scriptB), point)
+				began := time.Now()
+				_ = victim.Wait()
+				if point == "" {
+					h.soon("the change waits", 5*time.Second, func() bool { return h.status().Window != nil })
+				}
+				h.soon("the former firewall is back", 8*time.Second, func() bool {
+					st := h.status()
+					return st.Window == nil && st.Unfinished == nil && !st.Busy
+				})
+				if took := time.Since(began); point == "" && took < time.Second {
+					t.Errorf("undone after %v", took)
+				}
+				if diff := cmp.Diff(before, h.saves()); diff != "" {
+					t.Errorf("not as before (-want +got):\n%s", diff)
+				}
+				h.gone()
+			})
+		})
+	}
+}
+
+// TestWatchdogHeedsNoSignal sends what a closed terminal and an impatient
+// administrator send.
+func TestWatchdogHeedsNoSignal(t *testing.T) {
+	onHost(t, func(h *host) {
+		h.applied(h.built(scriptA))
+		before := h.saves()
+		h.applied(h.built(scriptB), confirmIn(2*time.Second))
+		pids := h.watchdogs()
+		if len(pids) != 1 {
+			h.fatal("watchdogs", pids)
+		}
+		for _, sig := range []syscall.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT} {
+			h.must(syscall.Kill(pids[0], sig))
+		}
+		if sid, _, _ := syscall.Syscall(syscall.SYS_GETSID, uintptr(pids[0]), 0, 0); int(sid) != pids[0] {
+			t.Errorf("session %d of watchdog %d", sid, pids[0])
+		}
+		h.soon("the former firewall is back", 5*time.Second, func() bool { return h.status().Applied.Number == 1 && h.status().Window == nil })
+		if diff := cmp.Diff(before, h.saves()); diff != "" {
+			t.Errorf("not as before (-want +got):\n%s", diff)
+		}
+		h.gone()
+	})
+}
+
+// TestKilledWatchdogShows kills it: status says so, and whoever comes next goes
+// back.
+func TestKilledWatchdogShows(t *testing.T) {
+	onHost(t, func(h *host) {
+		sa := h.built(scriptA)
+		h.applied(sa)
+		h.applied(h.built(scriptB), confirmIn(time.Second))
+		h.must(syscall.Kill(h.watchdogs()[0], syscall.SIGKILL))
+		h.soon("status tells", time.Second, func() bool { w := h.status().Window; return w != nil && !w.Watched })
+		h.soon("the time is up", 3*time.Second, func() bool { return h.status().Unfinished != nil })
+		if u := h.status().Unfinished; !u.Unconfirmed || u.Generation != 2 {
+			t.Errorf("unfinished %+v", u)
+		}
+		if _, err := Confirm(h.ctx, h.options()); !errors.Is(err, ErrTooLate) {
+			t.Errorf("a late confirm: %v", err)
+		}
+		h.is(sa)
+		h.applied(h.built(scriptB), confirmIn(time.Minute)) // and the dead one's file goes
+		_, err := Confirm(h.ctx, h.options())
+		h.must(err)
+		h.gone()
+	})
+}
+
+// TestUnconfirmedSerialDoesNotCount takes an artifact that was applied before
+// after a newer one was not confirmed.
+func TestUnconfirmedSerialDoesNotCount(t *testing.T) {
+	onHost(t, func(h *host) {
+		now := uint64(time.Now().Unix())
+		a, trustA := h.signed(h.built(scriptA), now)
+		b, trustB := h.signed(h.built(scriptB), now+1)
+		take := func(data []byte, trust verify.Trust, opts Options) {
+			t.Helper()
+			accepted, err := h.accept(data, trust)
+			h.must(err)
+			opts.State = h.dir
+			_, err = Apply(h.ctx, accepted, opts)
+			h.must(err)
+		}
+		take(a, trustA, Options{})
+		take(b, trustB, Options{Confirm: time.Minute})
+		_, err := Rollback(h.ctx, Previous, h.options())
+		h.must(err)
+		take(a, trustA, Options{})
+		take(b, trustB, Options{Confirm: time.Minute})
+		_, err = Confirm(h.ctx, h.options())
+		h.must(err)
+		if _, err := h.accept(a, trustA); !errors.Is(err, verify.ErrOlder) {
+			t.Errorf("the older artifact after the confirmation: %v", err)
+		}
+		take(b, trustB, Options{})
+	})
+}
