@@ -48,6 +48,12 @@ func (h *host) status() *Status {
 	return st
 }
 
+// settled says whether no change is under way or waits.
+func (h *host) settled() bool {
+	st := h.status()
+	return st.Window == nil && st.Unfinished == nil && !st.Busy
+}
+
 // gone expects the watchdogs to end and to leave nothing behind.
 func (h *host) gone() {
 	h.t.Helper()
@@ -109,7 +115,7 @@ func TestUnconfirmedGoesBack(t *testing.T) {
 		h.is(sb)
 		time.Sleep(700 * time.Millisecond)
 		h.is(sb)
-		h.soon("the former firewall is back", 3*time.Second, func() bool { return h.status().Applied.Number == 1 })
+		h.soon("the former firewall is back", 3*time.Second, h.settled)
 		if diff := cmp.Diff(before, h.saves()); diff != "" {
 			t.Errorf("not as before (-want +got):\n%s", diff)
 		}
@@ -186,10 +192,7 @@ func TestWatchdogOutlivesItsApply(t *testing.T) {
 				if point == "" {
 					h.soon("the change waits", 5*time.Second, func() bool { return h.status().Window != nil })
 				}
-				h.soon("the former firewall is back", 8*time.Second, func() bool {
-					st := h.status()
-					return st.Window == nil && st.Unfinished == nil && !st.Busy
-				})
+				h.soon("the former firewall is back", 8*time.Second, h.settled)
 				if took := time.Since(began); point == "" && took < time.Second {
 					t.Errorf("undone after %v", took)
 				}
@@ -219,7 +222,7 @@ func TestWatchdogHeedsNoSignal(t *testing.T) {
 		if sid, _, _ := syscall.Syscall(syscall.SYS_GETSID, uintptr(pids[0]), 0, 0); int(sid) != pids[0] {
 			t.Errorf("session %d of watchdog %d", sid, pids[0])
 		}
-		h.soon("the former firewall is back", 5*time.Second, func() bool { return h.status().Applied.Number == 1 && h.status().Window == nil })
+		h.soon("the former firewall is back", 5*time.Second, h.settled)
 		if diff := cmp.Diff(before, h.saves()); diff != "" {
 			t.Errorf("not as before (-want +got):\n%s", diff)
 		}
