@@ -10,16 +10,16 @@ import (
 	"github.com/fwc-dev/fwc/ruleset"
 )
 
-// docker is what Docker does to a host.
-const docker = `
-ipset create docker-nets hash:net; ipset add docker-nets 172.17.0.0/16
-IPT -N DOCKER
-IPT -A DOCKER -d 172.17.0.2/32 -p tcp -m tcp --dport 80 -j ACCEPT
-IPT -A DOCKER -m set --match-set docker-nets dst -j DROP
-IPT -I FORWARD -o docker0 -j DOCKER
-IPT -t nat -N DOCKER
-IPT -t nat -A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER
-IPT -t nat -A DOCKER -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80
+// berth is what a program like Docker, but of no known name, does to a host.
+const berth = `
+ipset create berth-nets hash:net; ipset add berth-nets 172.17.0.0/16
+IPT -N BERTH
+IPT -A BERTH -d 172.17.0.2/32 -p tcp -m tcp --dport 80 -j ACCEPT
+IPT -A BERTH -m set --match-set berth-nets dst -j DROP
+IPT -I FORWARD -o docker0 -j BERTH
+IPT -t nat -N BERTH
+IPT -t nat -A PREROUTING -m addrtype --dst-type LOCAL -j BERTH
+IPT -t nat -A BERTH -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80
 IPT -A INPUT -s 192.0.2.77/32 -j ACCEPT
 `
 
@@ -39,12 +39,12 @@ func TestRollbackBringsForeignBack(t *testing.T) {
 				in := func(s string) string { return strings.ReplaceAll(s, "IPT", ipt) }
 				v1 := h.built(in("IPT -P FORWARD DROP; IPT -A FORWARD -i lan -j ACCEPT; IPT -A INPUT -i lo -j ACCEPT; ipset create own hash:ip; ipset add own 192.0.2.1; IPT -A INPUT -m set --match-set own src -j DROP"))
 				v2 := h.built(in("IPT -P FORWARD DROP; IPT -A FORWARD -i lan -j ACCEPT; IPT -A INPUT -i lo -j ACCEPT; IPT -A INPUT -p icmp -j ACCEPT; IPT -N web; IPT -A INPUT -j web"))
-				h.sh(in(docker) + "nft add table inet theirs; nft add chain inet theirs c; nft add rule inet theirs c tcp dport 1 drop")
-				h.applied(v1, keep("DOCKER*", "INPUT", "their*"))
+				h.sh(in(berth) + "nft add table inet theirs; nft add chain inet theirs c; nft add rule inet theirs c tcp dport 1 drop")
+				h.applied(v1, keep("BERTH*", "INPUT", "their*"))
 				h.sh("ipset add own 192.0.2.99")
 				before := h.saves()
 				r := h.applied(v2, replace)
-				if len(r.ForeignLost) == 0 || strings.Contains(h.saves(), "DOCKER") || strings.Contains(h.saves(), "theirs") {
+				if len(r.ForeignLost) == 0 || strings.Contains(h.saves(), "BERTH") || strings.Contains(h.saves(), "theirs") {
 					t.Errorf("nothing was replaced: %+v", r.ForeignLost)
 				}
 				back, err := Rollback(h.ctx, Previous, h.options())
@@ -52,9 +52,9 @@ func TestRollbackBringsForeignBack(t *testing.T) {
 				if diff := cmp.Diff(before, h.saves()); diff != "" {
 					t.Errorf("not as before (-want +got):\n%s", diff)
 				}
-				want := []string{"ipset docker-nets (1 member)", "ipset own: 1 member: 192.0.2.99", ipt + " filter -A FORWARD -o docker0 -j DOCKER", ipt + " filter -A INPUT -s 192.0.2.77/32 -j ACCEPT",
-					ipt + " filter chain DOCKER (2 rules)", ipt + " nat -A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER",
-					ipt + " nat chain DOCKER (1 rule)", "nft table inet theirs (1 rule)"}
+				want := []string{"ipset berth-nets (1 member)", "ipset own: 1 member: 192.0.2.99", ipt + " filter -A FORWARD -o docker0 -j BERTH", ipt + " filter -A INPUT -s 192.0.2.77/32 -j ACCEPT",
+					ipt + " filter chain BERTH (2 rules)", ipt + " nat -A PREROUTING -m addrtype --dst-type LOCAL -j BERTH",
+					ipt + " nat chain BERTH (1 rule)", "nft table inet theirs (1 rule)"}
 				got := strs(back.ForeignRegained)
 				slices.Sort(got)
 				for i := range got {
@@ -71,11 +71,11 @@ func TestRollbackBringsForeignBack(t *testing.T) {
 				// their own way.
 				h.applied(v2, replace)
 				h.applied(h.built(":"))
-				h.sh(in("IPT -N DOCKER; IPT -A DOCKER -p udp -j ACCEPT; nft add table inet theirs"))
+				h.sh(in("IPT -N BERTH; IPT -A BERTH -p udp -j ACCEPT; nft add table inet theirs"))
 				back, err = Rollback(h.ctx, 1, h.options())
 				h.must(err)
-				out := h.sh(in("IPT-save | grep DOCKER; nft list table inet theirs; ipset save -o save docker-nets | grep add"))
-				for _, line := range []string{"-A DOCKER -p udp -j ACCEPT", "-A FORWARD -o docker0 -j DOCKER", "-A DOCKER -p tcp -m tcp --dport 8080", "add docker-nets 172.17.0.0/16"} {
+				out := h.sh(in("IPT-save | grep BERTH; nft list table inet theirs; ipset save -o save berth-nets | grep add"))
+				for _, line := range []string{"-A BERTH -p udp -j ACCEPT", "-A FORWARD -o docker0 -j BERTH", "-A BERTH -p tcp -m tcp --dport 8080", "add berth-nets 172.17.0.0/16"} {
 					if !strings.Contains(out, line) {
 						t.Errorf("%q is missing in\n%s", line, out)
 					}
@@ -83,7 +83,7 @@ func TestRollbackBringsForeignBack(t *testing.T) {
 				if strings.Contains(out, "172.17.0.2/32") || strings.Contains(out, "tcp dport 1") {
 					t.Errorf("what others made since was replaced:\n%s", out)
 				}
-				if len(back.Notes) != 2 || !strings.Contains(strings.Join(back.Notes, "\n"), "filter chain DOCKER (2 rules): a chain of that name is there now") {
+				if len(back.Notes) != 2 || !strings.Contains(strings.Join(back.Notes, "\n"), "filter chain BERTH (2 rules): a chain of that name is there now") {
 					t.Errorf("notes %q", back.Notes)
 				}
 			})
@@ -96,17 +96,17 @@ func TestRollbackBringsForeignBack(t *testing.T) {
 func TestRollbackLeavesOthersAlone(t *testing.T) {
 	onHost(t, func(h *host) {
 		in := func(s string) string { return strings.ReplaceAll(s, "IPT", "iptables") }
-		h.sh("iptables -A INPUT -s 192.0.2.5/32 -j ACCEPT;" + in(docker))
+		h.sh("iptables -A INPUT -s 192.0.2.5/32 -j ACCEPT;" + in(berth))
 		v1 := "iptables -A INPUT -i lo -j ACCEPT; iptables -A INPUT -s 192.0.2.5/32 -j ACCEPT; iptables -A INPUT -s 192.0.2.77/32 -j ACCEPT"
-		h.applied(h.built(v1), keep("DOCKER*", "docker-*"))
-		h.applied(h.built(v1+"; iptables -A INPUT -j DROP"), keep("DOCKER*", "docker-*"))
+		h.applied(h.built(v1), keep("BERTH*", "berth-*"))
+		h.applied(h.built(v1+"; iptables -A INPUT -j DROP"), keep("BERTH*", "berth-*"))
 		// Docker changes its rules, and drops one jump.
-		h.sh("iptables -F DOCKER; iptables -A DOCKER -p udp -j ACCEPT; iptables -D FORWARD -o docker0 -j DOCKER")
-		want := h.sh("iptables-save | grep -E '^-A (DOCKER|FORWARD)'")
+		h.sh("iptables -F BERTH; iptables -A BERTH -p udp -j ACCEPT; iptables -D FORWARD -o docker0 -j BERTH")
+		want := h.sh("iptables-save | grep -E '^-A (BERTH|FORWARD)'")
 		for _, to := range []int{Previous, BeforeFWC} {
 			r, err := Rollback(h.ctx, to, h.options())
 			h.must(err)
-			if diff := cmp.Diff(want, h.sh("iptables-save | grep -E '^-A (DOCKER|FORWARD)'")); diff != "" {
+			if diff := cmp.Diff(want, h.sh("iptables-save | grep -E '^-A (BERTH|FORWARD)'")); diff != "" {
 				t.Errorf("to %d (-want +got):\n%s%q", to, diff, r.Notes)
 			}
 			if len(r.Notes) > 0 {

@@ -25,9 +25,12 @@ type Foreign struct {
 	// Count is the number of rules of a chain or of a native table, or of a
 	// set's members.
 	Count int `json:"count,omitempty"`
-	// KeptBy is the pattern that vouches for it, or "" where nobody does.
+	// KeptBy is the pattern or the known manager that vouches for it, or ""
+	// where nobody does.
 	KeptBy string `json:"keptBy,omitempty"`
-	// Reason says why it cannot be kept although a pattern vouches for it.
+	// Manager is KeptBy where that is a known manager: "Docker".
+	Manager string `json:"manager,omitempty"`
+	// Reason says why it cannot be kept although a pattern matches it.
 	Reason string `json:"reason,omitempty"`
 }
 
@@ -83,11 +86,21 @@ func count(n int, what string) string {
 type ForeignError struct {
 	// Foreign is what would be lost, never empty.
 	Foreign []Foreign
+	// Rival is the program that takes the firewall for its own, if some of the
+	// content is its; nil otherwise.
+	Rival *Rival
+}
+
+func foreignError(lost []Foreign) *ForeignError {
+	return &ForeignError{Foreign: lost, Rival: rivalIn(lost)}
 }
 
 // Error names the first thing and how many there are.
 func (e *ForeignError) Error() string {
 	s := "foreign content would be lost: " + e.Foreign[0].String()
+	if e.Rival != nil {
+		s = e.Rival.Name + " runs this host's firewall, and two programs cannot own it: " + e.Foreign[0].String()
+	}
 	if n := len(e.Foreign) - 1; n > 0 {
 		s += fmt.Sprintf(" and %d more", n)
 	}
@@ -96,7 +109,8 @@ func (e *ForeignError) Error() string {
 
 // Keep vouches for content of others: patterns as path.Match has them, in
 // which "*" stands for any run of characters and "?" for one, matched against
-// names of xtables chains, ipsets and native tables.
+// names of xtables chains, ipsets and native tables. Known managers need no
+// pattern, see managers; "!Docker" takes their word from one of them.
 type Keep []string
 
 // check returns an error that names the first malformed pattern.

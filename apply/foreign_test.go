@@ -14,14 +14,14 @@ import (
 	"github.com/fwc-dev/fwc/ruleset"
 )
 
-// jail is what fail2ban does to a host.
+// jail is what a program like fail2ban, but of no known name, does to a host.
 const jail = `
 ipset create banned hash:ip; ipset add banned 192.0.2.66
-IPT -N f2b-sshd
-IPT -A f2b-sshd -m set --match-set banned src -j REJECT
-IPT -A f2b-sshd -j RETURN
-IPT -I INPUT -p tcp -m multiport --dports 22 -j f2b-sshd
-IPT -A INPUT -s 198.51.100.0/24 -j f2b-sshd
+IPT -N gate-sshd
+IPT -A gate-sshd -m set --match-set banned src -j REJECT
+IPT -A gate-sshd -j RETURN
+IPT -I INPUT -p tcp -m multiport --dports 22 -j gate-sshd
+IPT -A INPUT -s 198.51.100.0/24 -j gate-sshd
 `
 
 func TestForeignContent(t *testing.T) {
@@ -43,16 +43,16 @@ func TestForeignContent(t *testing.T) {
 					t.Errorf("a refused apply left a trace:\n%s", diff)
 				}
 
-				r := h.applied(b, keep("f2b-*"))
+				r := h.applied(b, keep("gate-*"))
 				if len(r.ForeignKept) != 4 {
 					t.Errorf("kept %v", r.ForeignKept)
 				}
 				got := h.sh(ipt + "-save -t filter | grep -E '^-A INPUT'; ipset list banned | tail -1")
-				want := `-A INPUT -p tcp -m multiport --dports 22 -j f2b-sshd
+				want := `-A INPUT -p tcp -m multiport --dports 22 -j gate-sshd
 -A INPUT -i lo -j ACCEPT
 -A INPUT -p tcp -m tcp --dport 22 -j ACCEPT
 -A INPUT -p icmp -j ACCEPT
--A INPUT -s 198.51.100.0/24 -j f2b-sshd
+-A INPUT -s 198.51.100.0/24 -j gate-sshd
 192.0.2.66
 `
 				if diff := cmp.Diff(want, got); diff != "" {
@@ -66,7 +66,7 @@ func TestForeignContent(t *testing.T) {
 				// Going back keeps what the generations kept.
 				_, err = Rollback(h.ctx, Previous, h.options())
 				h.must(err)
-				if out := h.sh(ipt + "-save"); !strings.Contains(out, "-A f2b-sshd -m set --match-set banned src") || strings.Contains(out, "-p icmp") {
+				if out := h.sh(ipt + "-save"); !strings.Contains(out, "-A gate-sshd -m set --match-set banned src") || strings.Contains(out, "-p icmp") {
 					t.Errorf("after the rollback:\n%s", out)
 				}
 				r = h.applied(b, replace)

@@ -11,14 +11,17 @@ import (
 // and sets.
 type merger struct {
 	base, ours, live *ruleset.Snapshot
-	keep             Keep
+	voucher          *voucher
 	anew             map[tableKey]bool // native tables that are loaded whatever they are
 
 	kept []Foreign // vouched for, and part of the wanted state
 	lost []Foreign // not vouched for, and not part of it
 	// keptRules are the xtables rules kept: the sets they name stay as well.
-	keptRules []string
+	keptRules []keptRule
 }
+
+// keptRule is the text of a kept rule and who vouches for it.
+type keptRule struct{ text, keptBy string }
 
 // liveTable is one xtables table of the live firewall, sorted into what is
 // known and what is foreign.
@@ -33,6 +36,8 @@ type liveChain struct {
 	*ruleset.Chain
 	foreign bool   // the chain itself
 	keptBy  string // of a foreign chain
+	reason  string // why it is not kept although its name is a manager's
+	held    bool   // not foreign, but needed by what is kept
 	known   []bool // rule by rule: not foreign
 	rules   []foreignRule
 }
@@ -51,7 +56,7 @@ func (m *merger) table(base, ours, live *ruleset.Table) *ruleset.Table {
 		return ours
 	}
 	lt := sortOut(base, ours, live)
-	lt.vouch(m.keep)
+	lt.vouch(m.voucher)
 	lt.dangling()
 	out := m.build(lt)
 	if ours == nil && nothing(out) {
@@ -86,44 +91,6 @@ func sortOut(base, ours, live *ruleset.Table) *liveTable {
 	return lt
 }
 
-// vouch marks what a pattern keeps: chains by name with all their rules, the
-// rules that jump to a kept chain, and the foreign chains kept rules jump to.
-func (lt *liveTable) vouch(keep Keep) {
-	for i := range lt.chains {
-		c := &lt.chains[i]
-		by := keep.match(c.Name)
-		if c.foreign {
-			c.keptBy = by
-			continue
-		}
-		for k := range c.rules {
-			c.rules[k].keptBy = by
-		}
-	}
-	for again := true; again; {
-		again = false
-		for i := range lt.chains {
-			c := &lt.chains[i]
-			for k := range c.rules {
-				r := &c.rules[k]
-				if c.foreign {
-					r.keptBy = c.keptBy
-				}
-				j, ok := lt.index[r.target]
-				if !ok || !lt.chains[j].foreign {
-					continue
-				}
-				switch to := &lt.chains[j]; {
-				case r.keptBy != "" && to.keptBy == "":
-					to.keptBy, again = r.keptBy, true
-				case r.keptBy == "" && to.keptBy != "" && !c.foreign:
-					r.keptBy, again = to.keptBy, true
-				}
-			}
-		}
-	}
-}
-
 // dangling finds kept rules whose target goes, and says so in their reason.
 func (lt *liveTable) dangling() {
 	for i := range lt.chains {
@@ -145,7 +112,7 @@ func (lt *liveTable) stays(i int) bool {
 	if c.foreign {
 		return c.keptBy != ""
 	}
-	return builtin(c.Chain) || chainOf(lt.ours, c.Name) != nil ||
+	return builtin(c.Chain) || c.held || chainOf(lt.ours, c.Name) != nil ||
 		slices.ContainsFunc(c.rules, func(r foreignRule) bool { return r.keptBy != "" && r.reason == "" })
 }
 
@@ -163,7 +130,7 @@ func (m *merger) build(lt *liveTable) *ruleset.Table {
 		policy := m.policy(lt, c)
 		o := out.Chain(c.Name)
 		if o == nil {
-			if len(kept) == 0 && c.keptBy == "" && !builtin(c.Chain) {
+			if len(kept) == 0 && c.keptBy == "" && !c.held && !builtin(c.Chain) {
 				continue
 			}
 			out.Chains = append(out.Chains, ruleset.Chain{Name: c.Name})
@@ -194,7 +161,7 @@ func orderChains(chains []ruleset.Chain) {
 func (m *merger) record(lt *liveTable, c *liveChain) []int {
 	f := Foreign{Backend: lt.Backend, Family: lt.Family, Table: lt.Name, Chain: c.Name}
 	if c.foreign {
-		f.Kind, f.Count, f.KeptBy = "chain", len(c.Rules), c.keptBy
+		f.Kind, f.Count, f.KeptBy, f.Reason = "chain", len(c.Rules), c.keptBy, c.reason
 		m.note(f)
 	}
 	var kept []int
@@ -206,13 +173,16 @@ func (m *merger) record(lt *liveTable, c *liveChain) []int {
 		}
 		if r.keptBy != "" && r.reason == "" {
 			kept = append(kept, r.at)
-			m.keptRules = append(m.keptRules, g.Text)
+			m.keptRules = append(m.keptRules, keptRule{g.Text, r.keptBy})
 		}
 	}
 	return kept
 }
 
 func (m *merger) note(f Foreign) {
+	if m.voucher.manager(f.KeptBy) != nil {
+		f.Manager = f.KeptBy
+	}
 	if f.KeptBy != "" && f.Reason == "" {
 		m.kept = append(m.kept, f)
 	} else {
@@ -240,7 +210,7 @@ func (m *merger) policy(lt *liveTable, c *liveChain) string {
 	if c.Policy == "ACCEPT" || c.Policy == former || c.Policy == want {
 		return want
 	}
-	f := Foreign{Kind: "policy", Backend: lt.Backend, Family: lt.Family, Table: lt.Name, Chain: c.Name, Text: c.Policy, KeptBy: m.keep.match(c.Name)}
+	f := Foreign{Kind: "policy", Backend: lt.Backend, Family: lt.Family, Table: lt.Name, Chain: c.Name, Text: c.Policy, KeptBy: m.voucher.policy(lt, c)}
 	m.note(f)
 	if f.KeptBy != "" {
 		return c.Policy

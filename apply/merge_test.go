@@ -48,8 +48,8 @@ func TestMerge(t *testing.T) {
 		}
 		return s
 	}
-	f2b := head + ":f2b-sshd - [0:0]\n-A INPUT -p tcp -m multiport --dports 22 -j f2b-sshd\n-A INPUT -i lo -j ACCEPT\n" +
-		"-A f2b-sshd -m set --match-set banned src -j REJECT --reject-with icmp-port-unreachable\n-A f2b-sshd -j RETURN\nCOMMIT\n"
+	gate := head + ":gate-sshd - [0:0]\n-A INPUT -p tcp -m multiport --dports 22 -j gate-sshd\n-A INPUT -i lo -j ACCEPT\n" +
+		"-A gate-sshd -m set --match-set banned src -j REJECT --reject-with icmp-port-unreachable\n-A gate-sshd -j RETURN\nCOMMIT\n"
 	ours := head + "-A INPUT -i lo -j ACCEPT\n-A INPUT -j DROP\nCOMMIT\n"
 	for _, tt := range []struct {
 		name             string
@@ -72,14 +72,14 @@ func TestMerge(t *testing.T) {
 		{name: "a second copy of our rule is foreign", base: [2]string{ours}, ours: [2]string{ours},
 			live: [2]string{head + "-A INPUT -i lo -j ACCEPT\n-A INPUT -j DROP\n-A INPUT -j DROP\nCOMMIT\n"},
 			want: [2]string{ours}, lost: []string{"iptables filter -A INPUT -j DROP"}},
-		{name: "a foreign chain", ours: [2]string{ours}, live: [2]string{f2b, hash("banned", "192.0.2.9")},
+		{name: "a foreign chain", ours: [2]string{ours}, live: [2]string{gate, hash("banned", "192.0.2.9")},
 			want: [2]string{ours}, lost: []string{
-				"iptables filter -A INPUT -p tcp -m multiport --dports 22 -j f2b-sshd",
-				"iptables filter chain f2b-sshd (2 rules)", "ipset banned (1 member)"}},
-		{name: "a kept chain, with its jump and its set", keep: Keep{"f2b-*"},
-			ours: [2]string{ours}, live: [2]string{f2b, hash("banned", "192.0.2.9")},
-			want: [2]string{head + ":f2b-sshd - [0:0]\n-A INPUT -p tcp -m multiport --dports 22 -j f2b-sshd\n-A INPUT -i lo -j ACCEPT\n-A INPUT -j DROP\n" +
-				"-A f2b-sshd -m set --match-set banned src -j REJECT --reject-with icmp-port-unreachable\n-A f2b-sshd -j RETURN\nCOMMIT\n",
+				"iptables filter -A INPUT -p tcp -m multiport --dports 22 -j gate-sshd",
+				"iptables filter chain gate-sshd (2 rules)", "ipset banned (1 member)"}},
+		{name: "a kept chain, with its jump and its set", keep: Keep{"gate-*"},
+			ours: [2]string{ours}, live: [2]string{gate, hash("banned", "192.0.2.9")},
+			want: [2]string{head + ":gate-sshd - [0:0]\n-A INPUT -p tcp -m multiport --dports 22 -j gate-sshd\n-A INPUT -i lo -j ACCEPT\n-A INPUT -j DROP\n" +
+				"-A gate-sshd -m set --match-set banned src -j REJECT --reject-with icmp-port-unreachable\n-A gate-sshd -j RETURN\nCOMMIT\n",
 				hash("banned", "192.0.2.9")}},
 		{name: "a kept chain keeps the chains it jumps to", keep: Keep{"one"}, ours: [2]string{ours},
 			live: [2]string{head + ":one - [0:0]\n:two - [0:0]\n-A INPUT -j one\n-A one -g two\n-A two -j DROP\nCOMMIT\n"},

@@ -16,7 +16,7 @@ func (m *merger) native(base, ours, live *ruleset.Table) *ruleset.Table {
 		return ours
 	case base == nil && ours == nil:
 		f := Foreign{Kind: "table", Backend: live.Backend, Family: live.Family, Table: live.Name,
-			Count: rules(live), KeptBy: m.keep.match(live.Name)}
+			Count: rules(live), KeptBy: m.voucher.table(live)}
 		m.note(f)
 		if f.KeptBy == "" {
 			return nil

@@ -15,10 +15,10 @@ func (m *merger) sets() []ruleset.Set {
 	for _, o := range m.ours.Sets {
 		out = append(out, m.set(o, dynamic[o.Name]))
 	}
-	named := map[string]bool{}
+	named := map[string]string{} // to who vouches for the rule
 	for _, r := range m.keptRules {
-		for _, s := range setsOf(r) {
-			named[s] = true
+		for _, s := range setsOf(r.text) {
+			named[s] = r.keptBy
 		}
 	}
 	// Backwards: a list:set stands after its members, and keeps them.
@@ -28,9 +28,9 @@ func (m *merger) sets() []ruleset.Set {
 		if setOf(m.ours, s.Name) != nil {
 			continue
 		}
-		by := m.keep.match(s.Name)
-		if by == "" && named[s.Name] {
-			by = s.Name // by the kept rule that names it
+		by := m.voucher.set(s.Name)
+		if by == "" {
+			by = named[s.Name]
 		}
 		if by == "" && setOf(m.base, s.Name) != nil {
 			continue // fwc's own, and the artifact drops it
@@ -40,7 +40,9 @@ func (m *merger) sets() []ruleset.Set {
 			continue
 		}
 		for _, member := range listed(&s) {
-			named[member] = true
+			if named[member] == "" {
+				named[member] = by
+			}
 		}
 		out = append(out, s)
 	}
@@ -70,7 +72,7 @@ func (m *merger) set(o ruleset.Set, dynamic bool) ruleset.Set {
 	if len(extra) == 0 {
 		return o
 	}
-	f := Foreign{Kind: "members", Set: o.Name, Count: len(extra), KeptBy: m.keep.match(o.Name),
+	f := Foreign{Kind: "members", Set: o.Name, Count: len(extra), KeptBy: m.voucher.keep.match(o.Name),
 		Text: firstOf(extra)}
 	m.note(f)
 	if f.KeptBy != "" {

@@ -10,7 +10,9 @@ import (
 // rule stays behind the rule of ours that it stands behind now; one that
 // stands ahead of all of ours stays first, one behind all of ours stays last.
 // In a chain that holds none of ours yet the foreign rules come first, as if
-// ours had been appended.
+// ours had been appended. A RETURN of all packets at the end of the live chain,
+// as Docker has it in DOCKER-USER, stays at the end: there it does nothing, and
+// ahead of ours it would switch them off.
 //
 // kept gives the indices into live of the foreign rules, known says which live
 // rules are not foreign.
@@ -19,6 +21,10 @@ func place(ours, live []ruleset.Rule, known []bool, kept []int) []ruleset.Rule {
 		return ours
 	}
 	anchors := anchor(ours, live, known)
+	end := len(live) // of what does something
+	for end > 0 && live[end-1].Text == "-j RETURN" {
+		end--
+	}
 	lastOurs := -1
 	for i := range live {
 		if known[i] && anchors[i] >= 0 {
@@ -33,7 +39,7 @@ func place(ours, live []ruleset.Rule, known []bool, kept []int) []ruleset.Rule {
 				at = anchors[seen] + 1
 			}
 		}
-		if lastOurs >= 0 && k > lastOurs {
+		if lastOurs >= 0 && k > lastOurs || k >= end {
 			at = len(ours)
 		}
 		out = append(out, ours[next:at]...)

@@ -67,9 +67,12 @@ func Merge(base, ours, live *ruleset.Snapshot, opts MergeOptions) (*Plan, error)
 		return nil, err
 	}
 	if len(lost) > 0 && !opts.Replace {
-		return nil, &ForeignError{Foreign: lost}
+		return nil, foreignError(lost)
 	}
 	p.Lost = lost
+	if r := rivalIn(lost); r != nil {
+		p.Notes = append(p.Notes, r.Name+" puts its rules back when it starts again, unless: "+r.Stop)
+	}
 	return p, nil
 }
 
@@ -84,7 +87,7 @@ func merge(base, ours, live *ruleset.Snapshot, opts MergeOptions) (*Plan, []Fore
 	if p.anew, err = together(live, ours, p.own); err != nil {
 		return nil, nil, err
 	}
-	m := &merger{base: base, ours: ours, live: live, keep: opts.Keep, anew: p.anew}
+	m := &merger{base: base, ours: ours, live: live, voucher: newVoucher(opts.Keep, live), anew: p.anew}
 	wanted := newParts()
 	wanted.like = ours
 	for _, k := range tableKeys(ours, live) {

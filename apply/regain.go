@@ -36,7 +36,7 @@ func mergeBack(base, ours, live *ruleset.Snapshot, opts MergeOptions, list []und
 		}
 	}
 	if len(p.Lost) > 0 && !opts.Replace {
-		return nil, &ForeignError{Foreign: p.Lost}
+		return nil, foreignError(p.Lost)
 	}
 	return p, p.compare()
 }
@@ -134,7 +134,7 @@ func (r *regainer) refuse(f Foreign, reason string) {
 func (r *regainer) table(k tableKey, now, before *ruleset.Table) *ruleset.Table {
 	base := tableOf(r.base, k)
 	kept := sortOut(base, tableOf(r.ours, k), before)
-	kept.vouch(r.keep)
+	kept.vouch(newVoucher(r.keep, r.before.Snapshot))
 	kept.dangling()
 	lt := sortOut(base, now, before)
 	out := *before

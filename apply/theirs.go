@@ -20,7 +20,8 @@ func (s *store) theirs(now, before, target *ruleset.Snapshot) (with *ruleset.Sna
 	if err != nil {
 		return target, nil, nil // then nothing tells theirs from ours
 	}
-	m := &merger{base: wanted, ours: before, live: withoutStandIns(now, before, wanted, &p.Touched), keep: Keep{"*"}}
+	live := withoutStandIns(now, before, wanted, &p.Touched)
+	m := &merger{base: wanted, ours: before, live: live, voucher: newVoucher(Keep{"*"}, live)}
 	out := newParts()
 	out.like = target
 	for _, k := range tableKeys(target, now) {

@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/fwc-dev/fwc/apply"
@@ -34,8 +35,8 @@ type applied struct {
 // foreignFlags say what becomes of what others put into the firewall.
 func foreignFlags() []command.Flag {
 	return []command.Flag{
-		&command.StringSliceFlag{Name: "keep", Usage: "chains, sets and native tables that match the glob `PATTERN` belong to others and stay (repeatable)"},
-		&command.BoolFlag{Name: "replace", Usage: "take over everything that no --keep names"},
+		&command.StringSliceFlag{Name: "keep", Usage: "chains, sets and native tables that match the glob `PATTERN` belong to others and stay, as those of known managers (Docker, Kubernetes, fail2ban, …) do without; '!Docker' takes that back (repeatable)"},
+		&command.BoolFlag{Name: "replace", Usage: "take over everything else that fwc did not put there"},
 	}
 }
 
@@ -54,7 +55,7 @@ func applyCommand(s Streams) *command.Command {
 			"  fwc apply fw.artifact\n" +
 			"  fwc apply fw.artifact --confirm 60s\n" +
 			"  fwc apply fw.artifact --check 'curl -sf http://localhost/health' --check-timeout 20s\n" +
-			"  fwc apply fw.artifact --keep 'DOCKER*'",
+			"  fwc apply fw.artifact --keep 'MINE-*'",
 		Flags: append(flags,
 			&command.StringFlag{Name: "check", Usage: "shell `CMD` that must exit 0 after the commit, or it is undone"},
 			&command.DurationFlag{Name: "check-timeout", Value: apply.DefaultCheckTimeout, Usage: "time limit of --check"},
@@ -144,9 +145,7 @@ func printApplied(c *command.Context, s Streams, r *apply.Result) error {
 	if r.Result == apply.Planned {
 		printChangeList(s.Out, r.Changes)
 	}
-	for _, f := range r.ForeignKept {
-		fmt.Fprintf(s.Out, "kept: %s\n", termsafe.String(f.String()))
-	}
+	printKept(s.Out, r.ForeignKept)
 	for _, f := range r.ForeignLost {
 		fmt.Fprintf(s.Out, "replaced: %s\n", termsafe.String(f.String()))
 	}
@@ -160,6 +159,18 @@ func printApplied(c *command.Context, s Streams, r *apply.Result) error {
 		fmt.Fprintf(s.Err, "fwc: note: %s\n", termsafe.String(n))
 	}
 	return nil
+}
+
+// printKept lists content of others that stays, and whose it is as far as that
+// is known.
+func printKept(w io.Writer, list []apply.Foreign) {
+	for _, f := range list {
+		by := ""
+		if f.Manager != "" {
+			by = " (" + f.Manager + ")"
+		}
+		fmt.Fprintf(w, "kept: %s%s\n", termsafe.String(f.String()), by)
+	}
 }
 
 // cutShort says which change did not get to its end.

@@ -67,6 +67,8 @@ func classifyApply(err error) (int, string) {
 		return exitFailure, "a trial load needs root"
 	case errors.As(err, &trial):
 		return exitUndone, "nothing was touched; build the artifact with this host's kernel and tools, or load the module that is missing"
+	case errors.As(err, &foreign) && foreign.Rival != nil:
+		return exitForeign, "one of the two: end its rule (" + foreign.Rival.Stop + "), or take the firewall over with --replace"
 	case errors.As(err, &foreign):
 		return exitForeign, "keep them with --keep PATTERN, or take the firewall over with --replace"
 	case errors.As(err, &host):

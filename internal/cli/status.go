@@ -115,8 +115,6 @@ func printStatus(c *command.Context, s Streams, st *apply.Status) error {
 		fmt.Fprintf(s.Out, "drift: %s of the live firewall\n", count(len(st.Drift), "difference"))
 		printChangeList(s.Out, st.Drift)
 	}
-	for _, f := range st.Foreign {
-		fmt.Fprintf(s.Out, "kept: %s\n", termsafe.String(f.String()))
-	}
+	printKept(s.Out, st.Foreign)
 	return nil
 }
