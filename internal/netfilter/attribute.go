@@ -56,3 +56,16 @@ func item(b []byte, typ uint16, v []byte) []byte {
 	b = binary.NativeEndian.AppendUint32(b, uint32(len(v)))
 	return append(b, v...)
 }
+
+// wholeAttributes is attributes with each attribute's header and padding.
+func wholeAttributes(b []byte) iter.Seq2[uint16, []byte] {
+	return func(yield func(uint16, []byte) bool) {
+		for typ, v := range attributes(b) {
+			n := min((unix.NLA_HDRLEN+len(v)+3)&^3, len(b))
+			if !yield(typ, b[:n:n]) {
+				return
+			}
+			b = b[n:]
+		}
+	}
+}

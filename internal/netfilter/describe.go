@@ -3,6 +3,7 @@ package netfilter
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -11,7 +12,8 @@ func (r *objRule) equal(s *objRule) bool {
 		return false
 	}
 	for i := range r.exprs {
-		if r.exprs[i].name != s.exprs[i].name || !bytes.Equal(r.exprs[i].data, s.exprs[i].data) {
+		a, b := &r.exprs[i], &s.exprs[i]
+		if a.name != b.name || !bytes.Equal(a.data, b.data) || !slices.Equal(a.sets, b.sets) {
 			return false
 		}
 	}
@@ -39,6 +41,10 @@ func describe(a, b *objRule) string {
 	}
 	for i, x := range a.exprs {
 		y := b.exprs[i]
+		if !slices.Equal(x.sets, y.sets) {
+			return fmt.Sprintf("%s (part %d) named ipset %s and names %s", x.name, i+1,
+				strings.Join(x.sets, ", "), strings.Join(y.sets, ", "))
+		}
 		if bytes.Equal(x.data, y.data) {
 			continue
 		}

@@ -1,6 +1,7 @@
 package netfilter
 
 import (
+	"encoding/binary"
 	"errors"
 	"slices"
 
@@ -42,7 +43,7 @@ func (d *decoder) word(b []byte) string {
 
 // rule reads a rule message.
 func (d *decoder) rule(f ruleset.Family, table string, b []byte, depth int) (objRule, error) {
-	var r objRule
+	r := objRule{raw: b}
 	if depth > maxNesting {
 		return r, errNesting
 	}
@@ -50,6 +51,10 @@ func (d *decoder) rule(f ruleset.Family, table string, b []byte, depth int) (obj
 		switch typ {
 		case unix.NFTA_RULE_USERDATA:
 			r.userdata = v
+		case unix.NFTA_RULE_HANDLE:
+			if len(v) == 8 {
+				r.handle = binary.BigEndian.Uint64(v)
+			}
 		case unix.NFTA_RULE_EXPRESSIONS:
 			for _, v := range attributes(v) {
 				e, err := d.expression(f, table, v, depth)
@@ -78,7 +83,11 @@ func (d *decoder) list(f ruleset.Family, table string, b []byte, depth int) ([]b
 
 // bytes returns the expression in one piece.
 func (e expr) bytes() []byte {
-	return append(append([]byte(e.name), 0), e.data...)
+	b := append(append([]byte(e.name), 0), e.data...)
+	for _, s := range e.sets {
+		b = append(append(b, s...), 0)
+	}
+	return b
 }
 
 // expression reads one expression and leaves its state out.

@@ -38,16 +38,9 @@ func (n *setNames) extension(f ruleset.Family, kind, name string, rev byte, info
 	if rev != 0 {
 		e.name = fmt.Sprintf("%s %s revision %d", kind, name, rev)
 	}
-	var at []int
+	at := setOffsets(kind, name, rev)
 	switch {
-	case kind == "match" && name == "set":
-		at = []int{0}
-	case kind == "target" && name == "SET" && rev == 0:
-		at = []int{0, 20} // struct xt_set_info_v0 has 20 bytes
-	case kind == "target" && name == "SET" && rev < 3:
-		at = []int{0, 4}
-	case kind == "target" && name == "SET":
-		at = []int{0, 4, 8}
+	case at != nil:
 	case kind == "match" && name == "bpf" && rev == 1 && len(info) >= 8:
 		// struct xt_bpf_info_v1: the file descriptor of the process that
 		// loaded the rule.
@@ -74,7 +67,6 @@ func (n *setNames) extension(f ruleset.Family, kind, name string, rev byte, info
 		return e, nil
 	}
 	e.data = append([]byte(nil), info...)
-	var sets []byte
 	for _, o := range at {
 		if o+2 > len(info) {
 			return expr{}, fmt.Errorf("%s has %d bytes", e.name, len(info))
@@ -88,10 +80,25 @@ func (n *setNames) extension(f ruleset.Family, kind, name string, rev byte, info
 			return expr{}, err
 		}
 		clear(e.data[o : o+2])
-		sets = append(append(sets, set...), 0)
+		e.sets = append(e.sets, set)
 	}
-	e.data = append(e.data, sets...)
 	return e, nil
+}
+
+// setOffsets returns where an xt match or target holds the indices of ipsets,
+// see linux/netfilter/xt_set.h; nil for one that holds none.
+func setOffsets(kind, name string, rev byte) []int {
+	switch {
+	case kind == "match" && name == "set":
+		return []int{0}
+	case kind == "target" && name == "SET" && rev == 0:
+		return []int{0, 20} // struct xt_set_info_v0 has 20 bytes
+	case kind == "target" && name == "SET" && rev < 3:
+		return []int{0, 4}
+	case kind == "target" && name == "SET":
+		return []int{0, 4, 8}
+	}
+	return nil
 }
 
 // setNames finds the names of ipsets by the index that rules hold.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -23,32 +22,33 @@ const (
 	nftSetAnonymous = 1 // enum nft_set_flags
 )
 
-// objects returns the nf_tables tables with all they hold.
-func (c *conn) objects(ctx context.Context, names *setNames) ([]objTable, error) {
+// objects returns the nf_tables tables with all they hold, and the generation
+// that they are of.
+func (c *conn) objects(ctx context.Context, names *setNames) ([]objTable, uint32, error) {
 	for range again(ctx) {
 		before, err := c.generation()
 		if err != nil {
 			if errors.Is(err, errAbsent) {
-				return nil, nil
+				return nil, 0, nil
 			}
-			return nil, err
+			return nil, 0, err
 		}
 		ts, err := c.objectsOnce(ctx, names)
 		if errors.Is(err, errInterrupted) || errors.Is(err, unix.ENOENT) {
 			continue // ENOENT: a set went between its listing and its elements
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read nf_tables objects: %w", err)
+			return nil, 0, fmt.Errorf("read nf_tables objects: %w", err)
 		}
 		after, err := c.generation()
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		if after == before {
-			return ts, nil
+			return ts, after, nil
 		}
 	}
-	return nil, unsettled(ctx)
+	return nil, 0, unsettled(ctx)
 }
 
 // owned names an object by family, table and name.
@@ -66,12 +66,16 @@ func (c *conn) objectsOnce(ctx context.Context, names *setNames) ([]objTable, er
 		return nil, err
 	}
 	for _, m := range msgs {
-		t := objTable{backend: ruleset.NFT, family: families[m.Data[0]]}
+		t := objTable{backend: ruleset.NFT, family: families[m.Data[0]], raw: m.Data[4:],
+			anonymous: map[string]*objObject{}, bound: map[string]bool{}}
 		for typ, v := range attributes(m.Data[4:]) {
 			switch typ {
 			case unix.NFTA_TABLE_NAME:
 				t.name = cstring(v)
 			case unix.NFTA_TABLE_FLAGS, nftaTableUserdata:
+				if typ == unix.NFTA_TABLE_FLAGS {
+					t.flags = be32(v)
+				}
 				t.def = item(t.def, typ, v)
 			}
 		}
@@ -95,12 +99,6 @@ func (c *conn) objectsOnce(ctx context.Context, names *setNames) ([]objTable, er
 	}
 	if err := c.readChains(d, at); err != nil {
 		return nil, err
-	}
-	for i := range ts {
-		slices.SortFunc(ts[i].chains, func(a, b objChain) int { return strings.Compare(a.name, b.name) })
-		slices.SortFunc(ts[i].objects, func(a, b objObject) int {
-			return strings.Compare(a.kind+" "+a.name, b.kind+" "+b.name)
-		})
 	}
 	return ts, nil
 }
@@ -140,6 +138,9 @@ func (c *conn) readChains(d *decoder, at func(ruleset.Family, string) *objTable)
 		table, ch, anonymous := decodeChain(families[m.Data[0]], m.Data[4:])
 		if anonymous {
 			d.hidden[owned{f, table, ch.name}] = true
+			if t := at(f, table); t != nil {
+				t.bound[ch.name] = true
+			}
 			continue
 		}
 		if t := at(f, table); t != nil {
@@ -162,7 +163,7 @@ func (c *conn) readChains(d *decoder, at func(ruleset.Family, string) *objTable)
 // decodeChain reads a chain message.
 func decodeChain(f ruleset.Family, b []byte) (table string, c objChain, anonymous bool) {
 	table, name, base, ok := decodeBase(f, b)
-	c.name = name
+	c.name, c.raw = name, b
 	if ok {
 		c.base = base.String()
 	}
@@ -193,7 +194,7 @@ func (c *conn) readObjects(d *decoder, at func(ruleset.Family, string) *objTable
 		return err
 	}
 	for _, m := range msgs {
-		var o objObject
+		o := objObject{raw: m.Data[4:]}
 		var table string
 		var kind uint32
 		var data []byte
@@ -228,7 +229,7 @@ func (c *conn) readObjects(d *decoder, at func(ruleset.Family, string) *objTable
 		return err
 	}
 	for _, m := range msgs {
-		o := objObject{kind: "flowtable"}
+		o := objObject{kind: "flowtable", raw: m.Data[4:]}
 		var table string
 		for typ, v := range attributes(m.Data[4:]) {
 			switch typ { // enum nft_flowtable_attributes

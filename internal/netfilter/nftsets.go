@@ -64,33 +64,43 @@ func (c *conn) readSets(ctx context.Context, d *decoder, at func(ruleset.Family,
 				def = item(def, typ, v)
 			}
 		}
-		elems, err := c.elements(d, m.Data[0], k)
+		parts, err := c.elements(d, m.Data[0], k)
 		if err != nil {
 			return err
 		}
+		elems := make([]string, len(parts))
+		for i := range parts {
+			elems[i] = parts[i].whole
+		}
+		slices.Sort(elems)
+		o := objObject{kind: "set", name: k.name, raw: m.Data[4:], flags: flags, parts: parts}
 		if flags&nftSetAnonymous != 0 {
 			for _, e := range elems {
 				def = item(def, unix.NFTA_SET_ELEM_LIST_ELEMENTS|0x100, []byte(e))
 			}
 			d.anonymous[k] = def
+			if t := at(k.family, k.table); t != nil {
+				t.anonymous[k.name] = &o
+			}
 			continue
 		}
 		if t := at(k.family, k.table); t != nil {
-			t.objects = append(t.objects, objObject{kind: "set", name: k.name, def: def, elems: elems})
+			o.def, o.elems = def, elems
+			t.objects = append(t.objects, o)
 		}
 	}
 	return nil
 }
 
-// elements returns a set's elements without their state, sorted.
-func (c *conn) elements(d *decoder, family byte, k owned) ([]string, error) {
+// elements returns a set's elements, in the kernel's order.
+func (c *conn) elements(d *decoder, family byte, k owned) ([]setElement, error) {
 	req := attr(nil, unix.NFTA_SET_ELEM_LIST_TABLE, append([]byte(k.table), 0))
 	req = attr(req, unix.NFTA_SET_ELEM_LIST_SET, append([]byte(k.name), 0))
 	msgs, err := c.dump(unix.NFT_MSG_GETSETELEM, family, req)
 	if err != nil {
 		return nil, err
 	}
-	var elems []string
+	var elems []setElement
 	for _, m := range msgs {
 		for typ, v := range attributes(m.Data[4:]) {
 			if typ != unix.NFTA_SET_ELEM_LIST_ELEMENTS {
@@ -101,11 +111,10 @@ func (c *conn) elements(d *decoder, family byte, k owned) ([]string, error) {
 				if err != nil {
 					return nil, err
 				}
-				elems = append(elems, string(e))
+				elems = append(elems, setElement{string(e), v})
 			}
 		}
 	}
-	slices.Sort(elems)
 	return elems, nil
 }
 

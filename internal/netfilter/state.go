@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/fwc-dev/fwc/ruleset"
 	"github.com/fwc-dev/fwc/ruleset/nft"
@@ -22,7 +23,19 @@ import (
 type State struct {
 	tables []objTable
 	sets   []ruleset.Set
+
+	// whole are the tables of nf_tables in the kernel's order and with what
+	// tables leaves out because it does nothing, each thing with the message
+	// that the kernel told it by.
+	whole      []objTable
+	generation uint32
+	names      map[uint16]string // of the ipsets that rules hold, by index
 }
+
+// Generation returns the number of the ruleset that s is a picture of, which
+// every change of an nf_tables object increments; 0 where the kernel has no
+// nf_tables.
+func (s *State) Generation() uint32 { return s.generation }
 
 // objTable is one table of one backend.
 type objTable struct {
@@ -32,6 +45,11 @@ type objTable struct {
 	def     []byte      // flags and user data
 	chains  []objChain  // by name
 	objects []objObject // by kind and name
+
+	raw       []byte // attributes, as the kernel told them
+	flags     uint32 // enum nft_table_flags
+	anonymous map[string]*objObject
+	bound     map[string]bool // anonymous chains
 }
 
 // objChain is one chain.
@@ -41,18 +59,24 @@ type objChain struct {
 	def   []byte // devices, flags, user data
 	pol   string // accept, drop; "" for a user chain
 	rules []objRule
+
+	raw []byte
 }
 
 // objRule is one rule: its expressions in order.
 type objRule struct {
 	exprs    []expr
 	userdata []byte
+
+	raw    []byte
+	handle uint64
 }
 
 // expr is one nf_tables expression, or one part of a legacy entry.
 type expr struct {
-	name string // "payload", "match tcp", "target DNAT", "jump"
-	data []byte // everything of it that matters
+	name string   // "payload", "match tcp", "target DNAT", "jump"
+	data []byte   // everything of it that matters
+	sets []string // ipsets that it names, in the place of numbers in data
 }
 
 // objObject is a named set, map, flowtable or stateful object.
@@ -60,6 +84,16 @@ type objObject struct {
 	kind, name string
 	def        []byte
 	elems      []string // sorted
+
+	raw   []byte
+	flags uint32 // of a set: enum nft_set_flags
+	parts []setElement
+}
+
+// setElement is an element of a set or map.
+type setElement struct {
+	whole string // all that matters of it
+	raw   []byte // attributes
 }
 
 // Objects reads the kernel's own objects of both backends and the ipsets.
@@ -72,7 +106,7 @@ func Objects(ctx context.Context) (*State, error) {
 	}
 	defer nl.Close()
 	names := &setNames{nl: nl, known: map[uint16]string{}}
-	tables, err := nl.objects(ctx, names)
+	tables, generation, err := nl.objects(ctx, names)
 	if err != nil {
 		return nil, err
 	}
@@ -80,8 +114,11 @@ func Objects(ctx context.Context) (*State, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &State{}
-	for _, t := range append(tables, legacy...) {
+	s := &State{whole: tables, generation: generation, names: names.known}
+	for _, t := range slices.Concat(tables, legacy) {
+		t.chains, t.objects = slices.Clone(t.chains), slices.Clone(t.objects)
+		slices.SortFunc(t.chains, func(a, b objChain) int { return strings.Compare(a.name, b.name) })
+		slices.SortFunc(t.objects, func(a, b objObject) int { return strings.Compare(a.kind+" "+a.name, b.kind+" "+b.name) })
 		if !idle(&t) {
 			s.tables = append(s.tables, t)
 		}
