@@ -46,10 +46,11 @@ func (s *store) draft(ctx context.Context, c *candidate, opts Options) (*draft, 
 	}
 	mo := MergeOptions{Keep: keep, Replace: opts.Replace, Former: former}
 	var p *Plan
+	mine := withLockdown(base, live.Snapshot)
 	if len(c.undone) == 0 {
-		p, err = Merge(base, c.ours, live.Snapshot, mo)
+		p, err = Merge(mine, c.ours, live.Snapshot, mo)
 	} else {
-		p, err = mergeBack(base, c.ours, live.Snapshot, mo, c.undone)
+		p, err = mergeBack(mine, c.ours, live.Snapshot, mo, c.undone)
 	}
 	if err != nil {
 		return nil, err

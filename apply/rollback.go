@@ -163,6 +163,7 @@ func (s *store) undone(to int) ([]undone, error) {
 				return out, err
 			}
 		}
+		u.base = withLockdown(u.base, u.before.Snapshot)
 		out = append(out, u)
 		if g.Parent == 0 && to != 0 || g.Parent >= n {
 			return nil, nil

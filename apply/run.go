@@ -99,6 +99,7 @@ func (s *store) commit(ctx context.Context, c candidate, opts Options, d *draft,
 		return nil, err
 	}
 	_ = s.prune() // a history too long harms nobody
+	dropBootNote(s.dir)
 	r := d.result(s, c, Applied)
 	if c.back {
 		r.Result = RolledBack
@@ -185,7 +186,10 @@ func (s *store) prove(ctx context.Context, c candidate, opts Options, d *draft, 
 // settle makes the pending change the current generation.
 func (s *store) settle(to int) error {
 	return s.update(func(j *journal) {
-		j.Current, j.Confirmed, j.Last, j.Pending, j.Undone = to, to, max(j.Last, to), nil, nil
+		if to != j.Confirmed { // a boot brings no news
+			j.Undone = nil
+		}
+		j.Current, j.Confirmed, j.Last, j.Pending = to, to, max(j.Last, to), nil
 	})
 }
 

@@ -30,6 +30,11 @@ type Status struct {
 	// Undone is the last change that was undone without anybody being told,
 	// until the next one is kept.
 	Undone *Undone `json:"undone,omitempty"`
+	// Boot says how the last boot went, until something else was applied; nil if
+	// that is not known.
+	Boot *BootNote `json:"boot,omitempty"`
+	// LockedDown says that the live firewall has a lockdown in it.
+	LockedDown bool `json:"lockedDown,omitempty"`
 }
 
 // Window is the time that a generation waits for its confirmation.
@@ -50,7 +55,7 @@ func Inspect(ctx context.Context, opts Options) (*Status, error) {
 	if err != nil {
 		return nil, err
 	}
-	st := &Status{Undone: s.Undone}
+	st := &Status{Undone: s.Undone, Boot: readBootNote(opts.State)}
 	switch p := s.Pending; {
 	case p.waits():
 		w := watchdog{watchdogFile(opts.State, p.Watchdog)}
@@ -62,14 +67,21 @@ func Inspect(ctx context.Context, opts Options) (*Status, error) {
 		}
 	}
 	g, base, err := s.base()
-	if err != nil || g == nil {
-		return st, err
+	if err != nil {
+		return nil, err
+	}
+	if g == nil {
+		if live, err := capture(ctx, nil); err == nil { // who may not look is told no less
+			st.LockedDown = lockedDown(live.Snapshot)
+		}
+		return st, nil
 	}
 	st.Applied, st.Confirmed = g, s.Confirmed == g.Number
 	live, err := capture(ctx, []*ruleset.Snapshot{base}, base)
 	if err != nil {
 		return nil, err
 	}
+	st.LockedDown = lockedDown(live.Snapshot)
 	p, _, err := merge(base, base, live.Snapshot, MergeOptions{Keep: append(g.Keep, opts.Keep...)})
 	if err != nil {
 		return nil, err

@@ -120,6 +120,7 @@ func Confirm(ctx context.Context, opts Options) (*Generation, error) {
 		return nil, err
 	}
 	_ = s.prune() // a history too long harms nobody
+	dropBootNote(s.dir)
 	return g, nil
 }
 

@@ -33,11 +33,12 @@ func (s *State) checkOrder(m mark, p Policy, now time.Time) (older bool, err err
 	if s.knows(m) {
 		return false, nil
 	}
-	if p.Boot {
-		return false, errorf(ErrOlder, "%s was never accepted on this host", m)
-	}
 	order := cmp.Or(cmp.Compare(m.epoch, s.highest.epoch), cmp.Compare(m.serial, s.highest.serial))
 	switch {
+	case p.Boot && !s.fresh && order < 0:
+		return false, nil
+	case p.Boot:
+		return false, errorf(ErrOlder, "%s was never accepted on this host", m)
 	case s.fresh || order > 0:
 		return false, s.checkJump(m, p, now)
 	case p.AllowOlder:

@@ -35,13 +35,19 @@ type Policy struct {
 	MaxClockSkew time.Duration
 	// Keys bounds when the keys of the trust root count, by their name.
 	Keys map[string]Validity
+	// OnBoot says what becomes, at boot, of an artifact that no longer matches
+	// this host, as after a kernel upgrade. "" stands for Compatible.
+	OnBoot BootMode
+	// Management is what a lockdown lets in.
+	Management Management
 
 	// Accept widens which versions match, as the artifact's own constraints do.
 	Accept artifact.Accept
 	// AllowOlder accepts an artifact whatever was accepted before it, also when
 	// the state is lost. Record writes it down.
 	AllowOlder bool
-	// Boot accepts, whatever the clock says, what was accepted before.
+	// Boot accepts, whatever the clock says, what was accepted before: the
+	// last, or an older one, which a rollback may have brought back.
 	Boot bool
 }
 
@@ -90,6 +96,9 @@ func LoadPolicy(path string) (Policy, error) {
 //	max-clock-skew = 24h
 //	key.NAME.not-before = 2026-01-01
 //	key.NAME.not-after = 2026-12-31T12:00:00Z
+//	boot = compatible
+//	management-ports = 22, 51820/udp
+//	management-from = 192.0.2.0/24, 2001:db8::/32
 //
 // NAME is a file of the trust root without ".pub". A day alone counts whole, in
 // UTC. Errors are of kind ErrPolicy and name file and line.
@@ -152,6 +161,15 @@ func (p *Policy) set(key, value string) (err error) {
 		}
 		slices.Sort(p.RequireLabels)
 		return nil
+	case "boot":
+		p.OnBoot, err = parseBootMode(value)
+		return err
+	case "management-ports":
+		p.Management.Ports, err = parsePorts(value)
+		return err
+	case "management-from":
+		p.Management.From, err = parseNetworks(value)
+		return err
 	}
 	if label, ok := strings.CutPrefix(key, "label."); ok {
 		p.Labels[label] = value

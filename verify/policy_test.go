@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"net/netip"
 	"os"
 	"path/filepath"
 	"testing"
@@ -22,6 +23,9 @@ max-clock-skew = 90m
 key.ops-2025.not-before = 2025-01-01
 key.ops-2025.not-after = 2025-12-31
 key.a.b.not-after = 2026-01-01T01:00:00+01:00
+boot = lockdown
+management-ports = 22, 2222/tcp,51820/udp
+management-from = 192.0.2.0/24, 2001:db8::1
 `))
 	must(t, err)
 	want := Policy{
@@ -31,8 +35,13 @@ key.a.b.not-after = 2026-01-01T01:00:00+01:00
 			"ops-2025": {time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2025, 12, 31, 23, 59, 59, 0, time.UTC)},
 			"a.b":      {NotAfter: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)},
 		},
+		OnBoot: Lockdown,
+		Management: Management{
+			Ports: []Port{{"tcp", 22}, {"tcp", 2222}, {"udp", 51820}},
+			From:  []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::1/128")},
+		},
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -58,6 +67,15 @@ func TestRejectPolicy(t *testing.T) {
 		"key.a = 2026-01-01":             "unknown key",
 		"key..not-after = 2026-01-01":    "unknown key",
 		"key.a.not-after = tomorrow":     "not a time",
+		"boot = open":                    "must be compatible or lockdown",
+		"management-ports = ssh":         `"ssh" is not a port`,
+		"management-ports = 0":           "is not a port",
+		"management-ports = 22,":         "is not a port",
+		"management-ports = 70000":       "is not a port",
+		"management-ports = 22/sctp":     "is not a port",
+		"management-from = here":         "is not a network",
+		"management-from = fe80::1%eth0": "is not a network",
+		"management-from = 192.0.2.1/24": "192.0.2.0/24 is the network",
 		"key.a.notafter = 2026-01-01":    "unknown key",
 		"key.a.not-after = 2026-02-30":   "not a time",
 		"a = " + string(make([]byte, 9)): "unknown key",

@@ -62,6 +62,8 @@ func TestRejectOrder(t *testing.T) {
 		{"HugeJumpNotAllowedByAllowOlder", []edit{serial(0, 1000)}, serial(0, 1<<53-1), func(p *Policy) { p.AllowOlder = true }, ErrJump, ""},
 		{"BootOfANewOne", []edit{serial(0, 1000)}, serial(0, 1001), func(p *Policy) { p.Boot = true }, ErrOlder, "never accepted on this host"},
 		{"BootWithoutState", nil, serial(0, 1000), func(p *Policy) { p.Boot = true }, ErrOlder, "never accepted"},
+		{"BootOfAFormerOne", []edit{serial(0, 1000)}, serial(0, 999), func(p *Policy) { p.Boot = true }, nil, ""},
+		{"BootOfAnotherOne", []edit{serial(0, 1000)}, other, func(p *Policy) { p.Boot = true }, ErrOlder, "never accepted"},
 		{"BootOfTheLast", []edit{serial(0, 1000)}, serial(0, 1000), func(p *Policy) { p.Boot = true }, nil, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

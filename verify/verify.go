@@ -31,6 +31,8 @@ type Accepted struct {
 	build    int
 	exact    bool
 	snapshot *ruleset.Snapshot
+
+	mismatches []Mismatch // that Checked.Boot passed over
 }
 
 // Artifact returns the Accepted for an artifact that passes Check and Match.

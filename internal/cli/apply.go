@@ -45,12 +45,16 @@ func applyCommand(s Streams) *command.Command {
 	return &command.Command{
 		Name:      "apply",
 		Usage:     "check FILE, take its firewall over, read it back; keep it or undo it",
-		ArgsUsage: "FILE",
+		ArgsUsage: "FILE | --boot",
 		Description: "With --confirm the new firewall, once it is in effect and --check has passed, is\n" +
 			"there to be tried: apply ends at once, and unless fwc confirm follows in time\n" +
 			"the former firewall comes back by itself, whatever became of this terminal.\n" +
 			"There is no question to answer, as iptables-apply asks: open a new connection\n" +
 			"to the host, which shows that one can, and type fwc confirm there.\n\n" +
+			"With --boot, as fwc.service runs it, the last confirmed firewall comes back from\n" +
+			"the state directory. On a host that it no longer matches, a trial load must prove\n" +
+			"it, or the policy says boot = lockdown. If it cannot come back for any reason the\n" +
+			"host is locked down: only answers, ICMP and management-ports of the policy come in.\n\n" +
 			"Examples:\n" +
 			"  fwc apply fw.artifact\n" +
 			"  fwc apply fw.artifact --confirm 60s\n" +
@@ -60,10 +64,16 @@ func applyCommand(s Streams) *command.Command {
 			&command.StringFlag{Name: "check", Usage: "shell `CMD` that must exit 0 after the commit, or it is undone"},
 			&command.DurationFlag{Name: "check-timeout", Value: apply.DefaultCheckTimeout, Usage: "time limit of --check"},
 			&command.DurationFlag{Name: "confirm", Usage: "go back after that time unless fwc confirm came"},
+			&command.BoolFlag{Name: "boot", Usage: "no FILE: bring the last confirmed firewall back, or lock the host down"},
 			&command.BoolFlag{Name: "dry-run", Usage: "plan and try, change nothing"},
 			formatFlag("text", "json"),
 		),
-		Action: func(c *command.Context) error { return runApply(c, s, c.Bool("dry-run")) },
+		Action: func(c *command.Context) error {
+			if c.Bool("boot") {
+				return runBoot(c, s)
+			}
+			return runApply(c, s, c.Bool("dry-run"))
+		},
 	}
 }
 

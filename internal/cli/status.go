@@ -21,6 +21,10 @@ type status struct {
 	Pending *statusPending `json:"pending,omitempty"`
 	// Undone is the last change that did not stay, until one does.
 	Undone *apply.Undone `json:"undone,omitempty"`
+	// Boot says how the last boot went, until something else was applied.
+	Boot *apply.BootNote `json:"boot,omitempty"`
+	// LockedDown says that only management comes in.
+	LockedDown bool `json:"lockedDown"`
 }
 
 type statusPending struct {
@@ -49,7 +53,7 @@ func statusCommand(s Streams) *command.Command {
 		Description: "Examples:\n  fwc status\n  fwc status --exit-code --format json",
 		Flags: []command.Flag{
 			stateFlag(), formatFlag("text", "json"),
-			&command.BoolFlag{Name: "exit-code", Usage: "exit 1 when the firewall drifted"},
+			&command.BoolFlag{Name: "exit-code", Usage: "exit 1 when the firewall drifted, was not brought back whole, or the host is locked down"},
 		},
 		Action: func(c *command.Context) error {
 			if c.Args().Present() {
@@ -57,12 +61,16 @@ func statusCommand(s Streams) *command.Command {
 			}
 			st, err := apply.Inspect(c.Context, apply.Options{State: c.String("state")})
 			if err != nil {
+				// What broke the state may be what locked the host down.
+				if n := apply.LastBoot(c.String("state")); n != nil && n.Result == apply.BootLockedDown && c.String("format") == "text" {
+					bootLines(s, &apply.Status{Boot: n, LockedDown: n.By != ""})
+				}
 				return err
 			}
 			if err := printStatus(c, s, st); err != nil {
 				return err
 			}
-			if c.Bool("exit-code") && (len(st.Drift) > 0 || st.Unfinished != nil || st.Window != nil && !st.Window.Watched) {
+			if c.Bool("exit-code") && amiss(st) {
 				return &quietError{exitFailure}
 			}
 			return nil
@@ -70,12 +78,20 @@ func statusCommand(s Streams) *command.Command {
 	}
 }
 
+// amiss says whether the live firewall is not what it should be, or will not be
+// by itself.
+func amiss(st *apply.Status) bool {
+	return len(st.Drift) > 0 || st.Unfinished != nil || st.LockedDown ||
+		st.Window != nil && !st.Window.Watched ||
+		st.Boot != nil && st.Boot.Result == apply.BootLockedDown
+}
+
 func printStatus(c *command.Context, s Streams, st *apply.Status) error {
 	if c.String("format") == "json" {
 		v := status{
 			Schema: "fwc.status/v1", Drift: changesOf(st.Drift), Foreign: append([]apply.Foreign{}, st.Foreign...),
 			Busy: st.Busy, Unfinished: st.Unfinished != nil,
-			Undone: st.Undone,
+			Undone: st.Undone, Boot: st.Boot, LockedDown: st.LockedDown,
 		}
 		if w := st.Window; w != nil {
 			v.Pending = &statusPending{w.Generation, w.Former, w.By, w.Left.Seconds(), w.Watched}
@@ -85,6 +101,7 @@ func printStatus(c *command.Context, s Streams, st *apply.Status) error {
 		}
 		return writeJSON(s.Out, v)
 	}
+	bootLines(s, st)
 	if st.Busy {
 		fmt.Fprintln(s.Out, "a change is under way: what follows may be passing")
 	}

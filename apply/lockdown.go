@@ -1,0 +1,212 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fwc-dev/fwc/internal/netfilter"
+	"github.com/fwc-dev/fwc/ruleset"
+	"github.com/fwc-dev/fwc/verify"
+)
+
+// What a lockdown is called in the kernel: a native table, or chains of the
+// filter tables whose names begin so.
+const (
+	lockdownTable = "fwc_lockdown"
+	lockdownChain = "FWC-LOCKDOWN"
+)
+
+// lockdownWait bounds how long a lockdown may take.
+const lockdownWait = 30 * time.Second
+
+// lockdown closes the host but for answers, loopback, the ICMP that IP itself
+// needs, DHCP's answers, and management, for both families and whatever else is
+// loaded: it comes first. It returns what did it. Nothing is routed through.
+//
+// One native table does it in one transaction wherever nf_tables is. Without
+// nft, which fwc needs to read such a table back, chains of iptables do it.
+func lockdown(ctx context.Context, m verify.Management) (by string, err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lockdownWait)
+	defer cancel()
+	ways := []struct {
+		name string
+		do   func() error
+	}{
+		{"nft", func() error { return netfilter.RunNFT(ctx, []byte(lockdownNFT(m))) }},
+		{"iptables-nft", func() error { return lockdownTables(ctx, ruleset.NFT, m) }},
+		{"iptables-legacy", func() error { return lockdownTables(ctx, ruleset.Legacy, m) }},
+	}
+	var failed []error
+	for _, w := range ways {
+		err := w.do()
+		if err == nil {
+			return w.name, nil
+		}
+		failed = append(failed, fmt.Errorf("%s: %w", w.name, err))
+	}
+	return "", errors.Join(failed...)
+}
+
+// icmpv4 and icmpv6 are the types that a host cannot do without: errors, echo
+// requests for who looks for it, neighbour discovery and multicast listeners.
+// See RFC 4890, section 4.4.
+var (
+	icmpv4 = []string{"3", "8", "11", "12"}
+	icmpv6 = []string{"1", "2", "3", "4", "128", "130", "131", "132", "133", "134", "135", "136", "143"}
+)
+
+// lockdownNFT returns commands of nft that load the table, anew if need be.
+func lockdownNFT(m verify.Management) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "add table inet %[1]s\ndelete table inet %[1]s\ntable inet %[1]s {\n", lockdownTable)
+	b.WriteString("chain input {\ntype filter hook input priority -300; policy drop;\n" +
+		"ct state established,related accept\niifname \"lo\" accept\n")
+	fmt.Fprintf(&b, "meta nfproto ipv4 icmp type { %s } accept\n", strings.Join(icmpv4, ", "))
+	fmt.Fprintf(&b, "meta nfproto ipv6 icmpv6 type { %s } accept\n", strings.Join(icmpv6, ", "))
+	// Without an address there is no management.
+	b.WriteString("meta nfproto ipv4 udp sport 67 udp dport 68 accept\n" +
+		"ip6 saddr fe80::/10 udp sport 547 udp dport 546 accept\n")
+	for _, p := range m.List() {
+		if len(m.From) == 0 {
+			fmt.Fprintf(&b, "%s dport %d accept\n", p.Protocol, p.Number)
+		}
+		for _, from := range m.From {
+			family := "ip"
+			if from.Addr().Is6() {
+				family = "ip6"
+			}
+			fmt.Fprintf(&b, "%s saddr %s %s dport %d accept\n", family, from, p.Protocol, p.Number)
+		}
+	}
+	b.WriteString("}\nchain forward {\ntype filter hook forward priority -300; policy drop;\n}\n}\n")
+	return b.String()
+}
+
+// lockdownTables puts chains of its own ahead of all others of the filter
+// tables.
+func lockdownTables(ctx context.Context, backend ruleset.Backend, m verify.Management) error {
+	kinds := []ruleset.Kind{ruleset.IPTables, ruleset.IP6Tables}
+	if _, err := os.Stat("/proc/net/if_inet6"); err != nil {
+		kinds = kinds[:1]
+	}
+	for _, kind := range kinds {
+		d := ruleset.Dump{Kind: kind, Backend: backend, Text: []byte(lockdownSave(kind, m))}
+		if err := netfilter.Restore(ctx, d, netfilter.RestoreOptions{NoFlush: true, Wait: DefaultLockWait}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func lockdownSave(kind ruleset.Kind, m verify.Management) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "*filter\n:%[1]s - [0:0]\n:%[1]s-FWD - [0:0]\n", lockdownChain)
+	rule := func(format string, args ...any) {
+		fmt.Fprintf(&b, "-A %s %s -j ACCEPT\n", lockdownChain, fmt.Sprintf(format, args...))
+	}
+	rule("-m conntrack --ctstate RELATED,ESTABLISHED")
+	rule("-i lo")
+	types, protocol := icmpv4, "icmp -m icmp --icmp-type"
+	if kind == ruleset.IP6Tables {
+		types, protocol = icmpv6, "ipv6-icmp -m icmp6 --icmpv6-type"
+	}
+	for _, t := range types {
+		rule("-p %s %s", protocol, t)
+	}
+	if kind == ruleset.IP6Tables {
+		rule("-s fe80::/10 -p udp -m udp --sport 547 --dport 546")
+	} else {
+		rule("-p udp -m udp --sport 67 --dport 68")
+	}
+	for _, p := range m.List() {
+		if len(m.From) == 0 {
+			rule("-p %[1]s -m %[1]s --dport %[2]d", p.Protocol, p.Number)
+		}
+		for _, from := range m.From {
+			if from.Addr().Is6() == (kind == ruleset.IP6Tables) {
+				rule("-s %[3]s -p %[1]s -m %[1]s --dport %[2]d", p.Protocol, p.Number, from)
+			}
+		}
+	}
+	fmt.Fprintf(&b, "-A %[1]s -j DROP\n-A %[1]s-FWD -j DROP\n", lockdownChain)
+	fmt.Fprintf(&b, "-I INPUT 1 -j %[1]s\n-I FORWARD 1 -j %[1]s-FWD\nCOMMIT\n", lockdownChain)
+	return b.String()
+}
+
+// isLockdown says whether a table is a lockdown or, if it is not native, holds
+// one.
+func isLockdown(t *ruleset.Table) bool {
+	if t.Native {
+		return t.Family == ruleset.Inet && t.Name == lockdownTable
+	}
+	return t.Name == "filter" && slices.ContainsFunc(t.Chains, func(c ruleset.Chain) bool { return strings.HasPrefix(c.Name, lockdownChain) })
+}
+
+// lockedDown says whether a live firewall has a lockdown in it.
+func lockedDown(live *ruleset.Snapshot) bool {
+	for i := range live.Tables {
+		if isLockdown(&live.Tables[i]) {
+			return true
+		}
+	}
+	return false
+}
+
+// withLockdown returns base, what fwc applied last, with the lockdown that is in
+// the live firewall: that is fwc's too, and goes with the next apply. The text of
+// its dumps stays.
+func withLockdown(base, live *ruleset.Snapshot) *ruleset.Snapshot {
+	if !lockedDown(live) {
+		return base
+	}
+	out := &ruleset.Snapshot{}
+	if base != nil {
+		*out = *base
+		out.Tables = slices.Clone(base.Tables)
+	}
+	for i := range live.Tables {
+		t := &live.Tables[i]
+		switch {
+		case !isLockdown(t):
+		case t.Native:
+			out.Tables = append(out.Tables, *t)
+		default:
+			addLockdown(out, t)
+		}
+	}
+	return out
+}
+
+// addLockdown adds the lockdown in a live filter table to base's table.
+func addLockdown(base *ruleset.Snapshot, live *ruleset.Table) {
+	mine := *live
+	mine.Chains = nil
+	if t := tableOf(base, keyOf(live)); t != nil {
+		mine.Chains = slices.Clone(t.Chains)
+		base.Tables = slices.DeleteFunc(base.Tables, func(t ruleset.Table) bool { return keyOf(&t) == keyOf(live) })
+	}
+	for _, c := range live.Chains {
+		switch {
+		case strings.HasPrefix(c.Name, lockdownChain):
+			mine.Chains = append(mine.Chains, c)
+		case builtin(&c):
+			b := mine.Chain(c.Name)
+			if b == nil {
+				mine.Chains = append(mine.Chains, ruleset.Chain{Name: c.Name, Policy: "ACCEPT"})
+				b = &mine.Chains[len(mine.Chains)-1]
+			}
+			b.Rules = slices.Clone(b.Rules)
+			for _, r := range c.Rules {
+				if strings.HasPrefix(target(r.Text), lockdownChain) {
+					b.Rules = append(b.Rules, r)
+				}
+			}
+		}
+	}
+	base.Tables = append(base.Tables, mine)
+}
