@@ -104,6 +104,7 @@ func boot(ctx context.Context, opts BootOptions) (*Result, *BootNote, error) {
 		return nil, nil, err
 	}
 	defer s.close()
+	dropDeadWatchdogs(s.dir)
 	var recovered *Recovery
 	if s.Pending != nil {
 		if recovered, err = s.unwind(ctx, opts.Committer, s.Pending.why()); err != nil {

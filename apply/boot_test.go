@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -20,6 +21,9 @@ import (
 // and nothing of the kernel's.
 func (h *host) reboot(fn func(h *host)) {
 	h.t.Helper()
+	for _, pid := range h.watchdogs() {
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+	}
 	path := journalPath(h.dir)
 	if text, err := os.ReadFile(path); err == nil {
 		h.must(os.WriteFile(path, []byte(strings.ReplaceAll(string(text), bootID(), "the boot before")), 0o600))
@@ -73,7 +77,7 @@ func TestBootBringsBack(t *testing.T) {
 					r, err := Boot(h.ctx, h.judge(trust, "", ""))
 					h.must(err)
 					if r.Result != Applied || r.Generation != 1 || len(r.ForeignLost) != 1 || r.Recovered == nil || !r.Recovered.Unconfirmed {
-						t.Errorf("result %+v", r)
+						t.Errorf("result %s, generation %d, lost %v, recovered %+v", r.Result, r.Generation, r.ForeignLost, r.Recovered)
 					}
 					h.is(sa)
 					st := h.status()
