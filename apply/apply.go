@@ -46,7 +46,7 @@ type Options struct {
 	// was checked; then a watchdog, a process of its own, undoes it. 0 keeps it
 	// at once. A rollback takes no notice of it.
 	Confirm time.Duration
-	// Committer changes the kernel; nil is PerTable.
+	// Committer changes the kernel; nil is OneStep.
 	Committer Committer
 
 	fault fault
@@ -63,7 +63,7 @@ func (o Options) withDefaults() Options {
 		o.CheckTimeout = DefaultCheckTimeout
 	}
 	if o.Committer == nil {
-		o.Committer = PerTable{Wait: o.LockWait, fault: o.fault}
+		o.Committer = OneStep{Wait: o.LockWait, fault: o.fault}
 	}
 	return o
 }
@@ -208,7 +208,7 @@ func (s *store) preview(ctx context.Context, c candidate, opts Options) (*Result
 		if err != nil {
 			return nil, err
 		}
-		if _, err = d.plan.trial(ctx); err == nil {
+		if _, err = d.plan.trial(ctx, nil); err == nil {
 			return d.result(s, c, Planned), nil
 		}
 		if !c.give(d, err) {

@@ -24,7 +24,7 @@ func capture(ctx context.Context, like []*ruleset.Snapshot, snapshots ...*rulese
 			scope.Sysctls = append(scope.Sysctls, sideEffects(v.Key)...)
 		}
 	}
-	raw, err := netfilter.CaptureRaw(ctx, scope)
+	raw, generation, err := netfilter.CaptureAt(ctx, scope)
 	if err != nil {
 		return nil, fmt.Errorf("read the live firewall: %w", err)
 	}
@@ -32,7 +32,7 @@ func capture(ctx context.Context, like []*ruleset.Snapshot, snapshots ...*rulese
 	if err != nil {
 		return nil, fmt.Errorf("read the live firewall: %w", err)
 	}
-	return &State{Snapshot: snap, Raw: raw}, nil
+	return &State{Snapshot: snap, Raw: raw, generation: generation}, nil
 }
 
 // parse is dump.Snapshot of what the save programs printed, which takes the

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/fwc-dev/fwc/internal/netfilter"
 	"github.com/fwc-dev/fwc/ruleset"
 )
 
@@ -17,6 +18,11 @@ type State struct {
 	// Counters are dumps whose counters hold instead of those of Raw, the
 	// first that has a rule or chain; nil for Raw's.
 	Counters []ruleset.Dump
+	// Objects are the kernel's own of it, of the same generation where it is
+	// the present one; nil where nobody has read them.
+	Objects *netfilter.State
+
+	generation uint32 // of nf_tables when it was captured
 }
 
 // Committer changes the calling thread's network namespace.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -101,13 +102,23 @@ func (p *setPlan) holdsClash(f *ruleset.Set) bool {
 	return slices.ContainsFunc(listed(f), func(n string) bool { return p.stand[n] != "" })
 }
 
+// standInPrefix begins the names of sets that are there for the time being.
+const standInPrefix = "fwc-"
+
+// isStandIn says whether freshNames gives a name.
+func isStandIn(name string) bool {
+	n, ok := strings.CutPrefix(name, standInPrefix)
+	_, err := strconv.Atoi(n)
+	return ok && err == nil
+}
+
 // freshNames returns names that neither state uses.
 func freshNames(states ...*ruleset.Snapshot) func() string {
 	n := 0
 	return func() string {
 		for {
 			n++
-			name := fmt.Sprintf("fwc-%d", n)
+			name := standInPrefix + strconv.Itoa(n)
 			if !slices.ContainsFunc(states, func(s *ruleset.Snapshot) bool { return setOf(s, name) != nil }) {
 				return name
 			}

@@ -25,8 +25,8 @@ func (s *store) run(ctx context.Context, c candidate, opts Options) (*Result, er
 		return nil, err
 	}
 	for range replans {
-		objects, from, err := d.try(ctx, opts)
-		if err != nil && (c.give(d, err) || errors.Is(err, ErrNoWayBack) && s.overtaken(ctx, c, d)) {
+		objects, from, err := d.try(ctx, &c, opts)
+		if err != nil && (c.give(d, err) || errors.Is(err, errOvertaken)) {
 			if d, err = s.draft(ctx, &c, opts); err == nil {
 				continue
 			}
@@ -41,21 +41,19 @@ func (s *store) run(ctx context.Context, c candidate, opts Options) (*Result, er
 		if err != nil {
 			return nil, err
 		}
-		if same(again.Snapshot, d.live.Snapshot) {
+		if same(again.Snapshot, d.live.Snapshot) && again.generation == d.live.Objects.Generation() {
+			again.Objects = d.live.Objects
 			d.live = again // with the latest counters
-			return s.commit(ctx, c, opts, d, from, objects)
+			r, err := s.commit(ctx, c, opts, d, from, objects)
+			if !errors.Is(err, netfilter.ErrGeneration) || errors.Is(err, ErrNotRestored) {
+				return r, err
+			}
 		}
 		if d, err = s.draft(ctx, &c, opts); err != nil {
 			return nil, err
 		}
 	}
 	return nil, fmt.Errorf("%w: it changed %d times while the apply was planned", ErrBusy, replans)
-}
-
-// overtaken says whether others have changed the firewall since it was drafted.
-func (s *store) overtaken(ctx context.Context, c candidate, d *draft) bool {
-	again, err := capture(ctx, []*ruleset.Snapshot{d.live.Snapshot}, c.ours, d.base)
-	return err == nil && !same(again.Snapshot, d.live.Snapshot)
 }
 
 // commit writes the intent down, changes the kernel, reads back, checks, and
@@ -75,7 +73,9 @@ func (s *store) commit(ctx context.Context, c candidate, opts Options, d *draft,
 	began := time.Now()
 	var out Outcome
 	if err = opts.fault.at("journal"); err == nil {
-		out, err = opts.Committer.Commit(s.whole(ctx), &State{Snapshot: from, Raw: d.live.Raw}, c.state(d))
+		to := c.state(d)
+		to.Objects = objects
+		out, err = opts.Committer.Commit(s.whole(ctx), &State{Snapshot: from, Raw: d.live.Raw, Objects: d.live.Objects}, to)
 	}
 	took := time.Since(began)
 	if err == nil {
@@ -90,6 +90,9 @@ func (s *store) commit(ctx context.Context, c candidate, opts Options, d *draft,
 		err = s.wait(opts.Confirm, c.taken(), dog)
 	default:
 		err = s.settle(to)
+	}
+	if errors.Is(err, netfilter.ErrGeneration) { // nothing is changed: plan again
+		return nil, errors.Join(err, s.forget(nil))
 	}
 	if err != nil {
 		err = s.undo(context.WithoutCancel(ctx), opts.Committer, d.live, err)

@@ -14,11 +14,22 @@ type touchedSet struct {
 
 func (t *touchedSet) table(k tableKey) bool { return slices.Contains(t.Tables, k) }
 
+// standIns adds what is left of sets that a change made for the time being: also
+// of one that undid this change and was cut short itself.
+func (t *touchedSet) standIns(now, before *ruleset.Snapshot) {
+	for _, s := range now.Sets {
+		if isStandIn(s.Name) && setOf(before, s.Name) == nil && !slices.Contains(t.Sets, s.Name) {
+			t.Sets = append(t.Sets, s.Name)
+		}
+	}
+}
+
 // touched returns what a commit from one state to the other alters.
 func touched(from, to *ruleset.Snapshot) touchedSet {
 	var t touchedSet
 	sets := planSets(from, to)
-	tables := changedTables(from, to, sets.clash)
+	moves := sets.moves(from, to)
+	tables := changedTables(from, to, slices.Concat(sets.clash, moves.affected))
 	for _, list := range [][]ruleset.Table{tables.load, tables.drop, tables.native, tables.dropNative} {
 		for i := range list {
 			t.Tables = append(t.Tables, keyOf(&list[i]))
@@ -32,7 +43,7 @@ func touched(from, to *ruleset.Snapshot) touchedSet {
 	for _, s := range sets.swap {
 		t.Sets = append(t.Sets, s[1])
 	}
-	t.Sets = append(t.Sets, sets.updated...)
+	t.Sets = slices.Concat(t.Sets, sets.updated, moves.reserved)
 	slices.Sort(t.Sets)
 	t.Sets = slices.Compact(t.Sets)
 	return t

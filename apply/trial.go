@@ -23,13 +23,22 @@ func Trial(ctx context.Context, s *ruleset.Snapshot) (*netfilter.State, error) {
 	if err != nil {
 		return nil, err
 	}
-	return trial(ctx, bare)
+	return trial(ctx, bare, nil)
 }
 
-func trial(ctx context.Context, s *ruleset.Snapshot) (*netfilter.State, error) {
+// trial is Trial; the objects have the counters of a state, nil for none.
+func trial(ctx context.Context, s *ruleset.Snapshot, counters *State) (*netfilter.State, error) {
+	load, loaded := netfilter.Load, s
+	if counters != nil {
+		var err error
+		if loaded, err = counters.counted(s); err != nil {
+			return nil, err
+		}
+		load = netfilter.LoadCounted
+	}
 	var objects *netfilter.State
 	err := netns.Do(func() error {
-		if err := netfilter.Load(ctx, s); err != nil {
+		if err := load(ctx, loaded); err != nil {
 			return err
 		}
 		raw, err := netfilter.CaptureRaw(ctx, netfilter.Scope{})
@@ -56,10 +65,10 @@ func trial(ctx context.Context, s *ruleset.Snapshot) (*netfilter.State, error) {
 }
 
 // trial loads what the plan would send.
-func (p *Plan) trial(ctx context.Context) (*netfilter.State, error) {
+func (p *Plan) trial(ctx context.Context, counters *State) (*netfilter.State, error) {
 	s, err := p.loadable()
 	if err != nil {
 		return nil, err
 	}
-	return trial(ctx, s)
+	return trial(ctx, s, counters)
 }

@@ -16,7 +16,7 @@ import (
 // It returns the kernel's own objects of what is wanted, and the live state as
 // the committer is to see it: without the tables that are as wanted in text
 // but not in those objects, which so are loaded anew.
-func (d *draft) try(ctx context.Context, opts Options) (*netfilter.State, *ruleset.Snapshot, error) {
+func (d *draft) try(ctx context.Context, c *candidate, opts Options) (*netfilter.State, *ruleset.Snapshot, error) {
 	back, err := d.touchedNow()
 	if err != nil {
 		return nil, nil, err
@@ -31,11 +31,15 @@ func (d *draft) try(ctx context.Context, opts Options) (*netfilter.State, *rules
 		proven <- proof{}
 	} else {
 		go func() {
-			o, err := trial(ctx, back)
+			o, err := trial(ctx, back, nil)
 			proven <- proof{o, err}
 		}()
 	}
-	wanted, err := d.plan.trial(ctx)
+	var counters *State
+	if c.back {
+		counters = c.state(d)
+	}
+	wanted, err := d.plan.trial(ctx, counters)
 	former := <-proven
 	if err != nil {
 		return nil, nil, err
@@ -44,6 +48,10 @@ func (d *draft) try(ctx context.Context, opts Options) (*netfilter.State, *rules
 	if err != nil {
 		return nil, nil, err
 	}
+	if live.Generation() != d.live.generation {
+		return nil, nil, errOvertaken
+	}
+	d.live.Objects = live
 	unlike := differ(wanted, live, func(k tableKey) bool {
 		f, t := tableOf(d.live.Snapshot, k), tableOf(d.plan.Wanted, k)
 		return f != nil && t != nil && !d.plan.carried[k] && sameTable(f, t)

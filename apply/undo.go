@@ -35,6 +35,7 @@ func (s *store) putBack(ctx context.Context, committer Committer, before *State)
 	if err != nil {
 		return nil, err
 	}
+	s.Pending.Touched.standIns(now.Snapshot, before.Snapshot)
 	target, err := overlay(now.Snapshot, before.Snapshot, &s.Pending.Touched)
 	if err != nil {
 		return nil, err
@@ -60,6 +61,9 @@ func (s *store) bring(ctx context.Context, committer Committer, now, before *Sta
 		return err
 	}
 	to := &State{Snapshot: target, Raw: before.Raw, Counters: slices.Concat(before.Raw, now.Raw)}
+	if same(target, before.Snapshot) {
+		to.Objects = before.Objects
+	}
 	if _, err = committer.Commit(s.whole(ctx), &State{Snapshot: without(now.Snapshot, anew), Raw: now.Raw}, to); err != nil {
 		return err
 	}

@@ -12,23 +12,33 @@ import (
 // CaptureRaw returns what Capture reads as the programs print it: with
 // counters of chains, time stamps and handles.
 func CaptureRaw(ctx context.Context, scope Scope) ([]ruleset.Dump, error) {
+	dumps, _, err := CaptureAt(ctx, scope)
+	return dumps, err
+}
+
+// CaptureAt is CaptureRaw with the generation of nf_tables that it is of, as
+// State.Generation has it.
+func CaptureAt(ctx context.Context, scope Scope) ([]ruleset.Dump, uint32, error) {
 	nl, err := dial()
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	defer nl.Close()
 	for range again(ctx) {
-		dumps, err := captureOnce(ctx, nl, scope)
+		before, err := nl.generation()
+		if err != nil && !errors.Is(err, errAbsent) {
+			return nil, 0, err
+		}
+		dumps, err := captureOnce(ctx, nl, scope, before, err)
 		if !errors.Is(err, errInterrupted) {
-			return dumps, err
+			return dumps, before, err
 		}
 	}
-	return nil, unsettled(ctx)
+	return nil, 0, unsettled(ctx)
 }
 
 // captureOnce returns errInterrupted if the generation moved meanwhile.
-func captureOnce(ctx context.Context, nl *conn, scope Scope) ([]ruleset.Dump, error) {
-	before, err := nl.generation()
+func captureOnce(ctx context.Context, nl *conn, scope Scope, before uint32, err error) ([]ruleset.Dump, error) {
 	var tables []table
 	switch {
 	case err == nil:

@@ -17,7 +17,14 @@ var loadOrder = []ruleset.Kind{ruleset.IPSet, ruleset.IPTables, ruleset.IP6Table
 // that a program or the kernel refuses, and a *NoToolError where a program is
 // missing; the namespace is then best thrown away. A table may arrive in more
 // than one transaction.
-func Load(ctx context.Context, s *ruleset.Snapshot) error {
+func Load(ctx context.Context, s *ruleset.Snapshot) error { return load(ctx, s, RestoreOptions{}) }
+
+// LoadCounted is Load with the counters that the dumps have.
+func LoadCounted(ctx context.Context, s *ruleset.Snapshot) error {
+	return load(ctx, s, RestoreOptions{Counters: true})
+}
+
+func load(ctx context.Context, s *ruleset.Snapshot, opts RestoreOptions) error {
 	dumps := slices.Clone(s.Dumps)
 	slices.SortStableFunc(dumps, func(a, b ruleset.Dump) int {
 		return slices.Index(loadOrder, a.Kind) - slices.Index(loadOrder, b.Kind)
@@ -26,7 +33,7 @@ func Load(ctx context.Context, s *ruleset.Snapshot) error {
 		if d.Kind == ruleset.SysctlSet {
 			continue
 		}
-		err := Restore(ctx, d, RestoreOptions{})
+		err := Restore(ctx, d, opts)
 		if tooLong(err) {
 			err = restorePieces(ctx, d)
 		}

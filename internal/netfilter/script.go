@@ -123,33 +123,36 @@ type scripter struct {
 func (live *State) Script(wanted *State, opts ScriptOptions) (*Script, error) {
 	s := &scripter{opts: opts, live: live, wanted: wanted}
 	s.script.generation = live.generation
+	former := map[*objTable]*objTable{} // of those to build
 	pair(live.whole, wanted.whole, func(t objTable) string { return string(t.family) + " " + t.name }, func(l, w *objTable) {
 		t := cmp.Or(l, w)
 		fate := opts.Fate(t.family, t.name)
-		if s.err != nil || fate == Leave {
-			return
-		}
 		switch {
+		case fate == Leave:
+			return
 		case w == nil:
 			s.drop(l)
+			return
 		case l == nil:
-			s.build(w, nil)
-		default:
-			reason := ""
-			if fate == Edit {
-				reason = uneditable(l, w)
-			}
-			if fate == Edit && reason == "" {
-				s.edit(l, w)
-				break
-			}
-			if reason != "" {
-				s.script.Renewed = append(s.script.Renewed, fmt.Sprintf("table %s %s: %s", t.family, t.name, reason))
-			}
-			s.drop(l)
-			s.build(w, l)
+			former[w] = &objTable{}
+			return
 		}
+		if fate == Edit {
+			reason := uneditable(l, w)
+			if reason == "" {
+				s.edit(l, w)
+				return
+			}
+			s.script.Renewed = append(s.script.Renewed, fmt.Sprintf("table %s %s: %s", t.family, t.name, reason))
+		}
+		s.drop(l)
+		former[w] = l
 	})
+	for i := range wanted.whole { // in the order in which their chains are to run
+		if f := former[&wanted.whole[i]]; f != nil {
+			s.build(&wanted.whole[i], f)
+		}
+	}
 	if s.err != nil {
 		return nil, s.err
 	}
@@ -242,13 +245,10 @@ func (s *scripter) drop(t *objTable) {
 	}
 }
 
-// build makes a table that is not there, or no more: former is what it was.
+// build makes a table that is not there, or no more: former is what was there.
 func (s *scripter) build(t, former *objTable) {
 	s.add(partTables, t, unix.NFT_MSG_NEWTABLE, netlink.Create, only(t.raw, unix.NFTA_TABLE_NAME, unix.NFTA_TABLE_FLAGS, nftaTableUserdata),
 		"table "+t.name)
-	if former == nil {
-		former = &objTable{}
-	}
 	s.objects(t, &objTable{}, former)
 	for i := range t.chains {
 		s.newChain(t, &t.chains[i])
