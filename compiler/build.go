@@ -2,6 +2,7 @@ package compiler
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -56,6 +57,8 @@ func Build(ctx context.Context, opt Options) (*Result, error) {
 		}
 		opt.RootFS = root
 	}
+	opt.hostKeys = sync.OnceValue(hostKeys)
+	go opt.hostKeys()
 	id, err := identityOf(opt)
 	if err != nil {
 		return nil, err
@@ -115,6 +118,7 @@ func converse(ctx context.Context, src *source, opt Options, id identity, stdout
 		pipes.Wait()
 		return nil, leftOut{}, refused(err)
 	}
+	whole := ctx // the places of the calls may be found later
 	ctx, cancel := context.WithTimeoutCause(ctx, opt.Timeout+captureTime, &TimeoutError{Path: src.path, Limit: opt.Timeout + captureTime})
 	defer cancel()
 	// Killing the first process ends every other, and with them the streams
@@ -126,26 +130,50 @@ func converse(ctx context.Context, src *source, opt Options, id identity, stdout
 	c := config{
 		Path: src.path, Abs: src.abs, Interp: src.interp, Args: opt.Args, Env: environment(opt.Env),
 		Cwd: []string{opt.Dir, filepath.Dir(src.abs)}, Timeout: opt.Timeout, Limits: opt.limits, Record: opt.record, NoOverlay: opt.noOverlay, Privileged: opt.Privileged,
-		Network: network{opt.Ifaces, opt.Routes, nameservers(id.Resolv)}, Identity: id, RootFS: opt.RootFS, HostKeys: hostKeys(),
+		Network: network{opt.Ifaces, opt.Routes, nameservers(id.Resolv)}, Identity: id, RootFS: opt.RootFS, HostKeys: opt.hostKeys(),
 	}
 	if c.Interp == nil {
 		c.Interp = []string{"/bin/sh"}
 	}
 	left, sendErr := send(control, c, src, dirs, opt.copy)
 	var rep report
-	readErr := readJSON(control, frameReport, &rep)
+	readErr := readReport(control, &rep, func(log []byte) func() ([]placement, error) {
+		places := sync.OnceValues(func() ([]placement, error) { return findPlaces(whole, src, opt.Dir, log, nil) })
+		go func() { _, _ = places() }()
+		return places
+	})
 	p.Kill()
-	ps, _ := p.Wait()
 	pipes.Wait()
-	switch {
-	case readErr == nil:
+	if readErr == nil {
+		// Its end takes the kernel a while, in which there is other work.
+		rep.gone = p.Wait
 		return &rep, left, rep.failure()
+	}
+	ps, _ := p.Wait()
+	switch {
 	case ctx.Err() != nil:
 		return nil, leftOut{}, context.Cause(ctx)
 	case sendErr != nil:
 		readErr = sendErr
 	}
 	return nil, leftOut{}, fmt.Errorf("staging ended without a report (%v): %w", ps, readErr)
+}
+
+// readReport reads what staging says, and begins to find the places of the
+// calls as soon as these are known.
+func readReport(r io.Reader, rep *report, find func(log []byte) func() ([]placement, error)) error {
+	kind, text, err := readFrame(r)
+	if err == nil && kind == frameLog {
+		rep.Log, rep.places = text, find(text)
+		kind, text, err = readFrame(r)
+	}
+	if err != nil {
+		return err
+	}
+	if kind != frameReport {
+		return fmt.Errorf("a message of type %q where the report was due", kind)
+	}
+	return json.Unmarshal(text, rep)
 }
 
 func send(w io.Writer, c config, src *source, dirs []string, copies <-chan []byte) (left leftOut, err error) {

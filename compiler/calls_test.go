@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/fwc-dev/fwc/ruleset/xtables"
 )
 
 // FuzzParseLog holds that a record that a script bent does no harm.
@@ -29,7 +31,7 @@ func FuzzRestoreWords(f *testing.F) {
 		if strings.ContainsAny(a+b, "\n\x00") || a == "" || b == "" {
 			t.Skip()
 		}
-		got := restoreWords(restoreQuote(a) + " " + restoreQuote(b))
+		got, _ := xtables.Words(restoreQuote(a) + " " + restoreQuote(b))
 		if diff := cmp.Diff([]string{a, b}, got); diff != "" {
 			t.Error(diff)
 		}

@@ -55,7 +55,8 @@ type Options struct {
 
 	record    bool        // queue calls
 	copy      chan []byte // what a POSIX shell is given in place of the script, for each run
-	limits    limits      // zero is defaultLimits
+	hostKeys  func() []hostKey
+	limits    limits // zero is defaultLimits
 	noOverlay bool
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/fwc-dev/fwc/internal/netfilter"
 	"github.com/fwc-dev/fwc/internal/netns"
 	"github.com/fwc-dev/fwc/ruleset"
+	"github.com/fwc-dev/fwc/ruleset/dump"
 )
 
 // culpritTime bounds the search for the call that a loss comes from.
@@ -146,6 +147,7 @@ func (c *Call) appended() []string {
 func (s *stage) replay(ctx context.Context, snap *ruleset.Snapshot, calls []Call, some []int) (bad bool, err error) {
 	var made *ruleset.Snapshot
 	var objects *netfilter.State
+	var raw []ruleset.Dump
 	err = netns.Do(func() error {
 		if sets := snap.Dump(ruleset.IPSet, ""); sets != nil {
 			if err := netfilter.Restore(ctx, *sets, netfilter.RestoreOptions{}); err != nil {
@@ -171,19 +173,16 @@ func (s *stage) replay(ctx context.Context, snap *ruleset.Snapshot, calls []Call
 			}
 		}
 		var err error
-		if made, err = netfilter.Capture(ctx, netfilter.Scope{}); err != nil {
-			// A save that fails, or that does not parse, is a loss too.
-			bad = true
-			return nil
+		if raw, objects, err = netfilter.Whole(ctx, netfilter.Scope{}); err == nil {
+			made, err = dump.Snapshot(raw)
 		}
-		objects, err = netfilter.Objects(ctx)
-		return err
+		// A save that fails, or that does not parse, is a loss too.
+		bad = err != nil
+		return nil
 	})
 	if err != nil || bad {
 		return bad, err
 	}
-	first := make(chan *netfilter.State, 1)
-	first <- objects
-	d, err := s.reload(ctx, made, netfilter.Scope{}, first)
+	d, err := s.reload(ctx, made, raw, objects, netfilter.Scope{})
 	return d != nil, err
 }

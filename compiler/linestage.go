@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"runtime/debug"
@@ -65,19 +66,18 @@ func runLines() int {
 	return 0
 }
 
-// locate sets the lines of the calls, and whether their status is tested. It
-// returns false if they cannot be told.
-func (b *build) locate(ctx context.Context, calls, absent []Call) bool {
-	if len(calls)+len(absent) == 0 || len(b.src.text) > maxShellFile {
-		return len(calls)+len(absent) == 0
+// findPlaces tells the places of the calls of a record, and of the names that
+// a shell did not find.
+func findPlaces(ctx context.Context, src *source, dir string, log []byte, absent []missing) ([]placement, error) {
+	if len(log)+len(absent) == 0 {
+		return nil, nil
 	}
-	r := linesRequest{Path: b.src.path, Abs: b.src.abs, Dir: b.opt.Dir, Interp: b.src.interp, Text: b.src.text, Log: b.rep.Log}
-	for _, c := range absent {
-		r.Absent = append(r.Absent, missing{c.typed, c.file, c.line, c.sure})
+	if len(src.text) > maxShellFile {
+		return nil, errors.New("the script is too long")
 	}
-	req, err := json.Marshal(r)
+	req, err := json.Marshal(linesRequest{Path: src.path, Abs: src.abs, Dir: dir, Interp: src.interp, Text: src.text, Log: log, Absent: absent})
 	if err != nil {
-		return false
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, linesTime)
 	defer cancel()
@@ -86,8 +86,26 @@ func (b *build) locate(ctx context.Context, calls, absent []Call) bool {
 	cmd.Env = []string{"HOME=" + os.Getenv("HOME")}
 	cmd.Stdin = bytes.NewReader(req)
 	out, err := cmd.Output()
+	if err != nil {
+		return nil, err
+	}
 	var places []placement
-	if err != nil || json.Unmarshal(out, &places) != nil || len(places) != len(calls)+len(absent) {
+	return places, json.Unmarshal(out, &places)
+}
+
+// locate sets the lines of the calls, and whether their status is tested. It
+// returns false if they cannot be told.
+func (b *build) locate(ctx context.Context, calls, absent []Call) bool {
+	var list []missing
+	for _, c := range absent {
+		list = append(list, missing{c.typed, c.file, c.line, c.sure})
+	}
+	find := b.rep.places
+	if find == nil || len(list) > 0 {
+		find = func() ([]placement, error) { return findPlaces(ctx, b.src, b.opt.Dir, b.rep.Log, list) }
+	}
+	places, err := find()
+	if err != nil || len(places) != len(calls)+len(absent) {
 		return false
 	}
 	for i, p := range places[len(calls):] {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -64,7 +65,10 @@ func (k *logKeeper) look() {
 
 // close ends the watch and returns what was wrong, or "".
 func (k *logKeeper) close() string {
-	k.events.Close()
+	// Not closed: see sysctlWatch.close.
+	if err := k.events.SetReadDeadline(time.Now()); err != nil {
+		return err.Error()
+	}
 	k.done.Wait()
 	defer k.file.Close()
 	k.look()

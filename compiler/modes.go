@@ -132,6 +132,9 @@ func buildOnce(ctx context.Context, src *source, opt Options, talk converser) (*
 	rep, left, err := talk(opt, stdout, stderr)
 	stdout.flush()
 	stderr.flush()
+	if rep != nil && rep.gone != nil {
+		defer func() { _, _ = rep.gone() }()
+	}
 	if err != nil {
 		return nil, err
 	}

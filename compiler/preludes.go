@@ -10,31 +10,20 @@ import (
 // their directory with the PATH as it is, and remembers it.
 func pathText(dirs []string) string {
 	return `_fwc_P=
-_fwc_i=0
 _fwc_path() {
-  local _fwc_r="$PATH:" _fwc_d
+  local _fwc_r="${PATH-}:" _fwc_d
   while [ -n "$_fwc_r" ]; do
     _fwc_d=${_fwc_r%%:*}
     _fwc_r=${_fwc_r#*:}
     case ${_fwc_d%/} in
-    ` + strings.Join(dirs, "|") + `) _fwc_P=$PATH; return 0 ;;
+    ` + strings.Join(dirs, "|") + `) _fwc_P=${PATH-}; return 0 ;;
     ` + strings.Join(programDirs, "|") + `) ;;
     *) return 1 ;;
     esac
   done
   return 1
 }
-_fwc_full() {
-  _fwc_i=0
-  /bin/sh ` + recFlush + ` </dev/null >/dev/null 2>&1
-}
 `
-}
-
-// queueFunctions are _fwc_y and _fwc_x for a shell that runs a builtin of its
-// own, and no function of the script's, with the word builtin ahead.
-func queueFunctions(builtin string) string {
-	return strings.ReplaceAll(quickText+queueText, "BUILTIN", builtin)
 }
 
 // homeDirs are the names of the directory that all recordable tools are in.
@@ -61,36 +50,33 @@ func homeDirs(recs []recordable) []string {
 // firewall commands: "_fwc 12 iptables -A INPUT". Where the command turns out
 // to be one that must not run in a function, exact mode follows.
 func shellPrelude(recs []recordable) string {
-	var cases strings.Builder
+	var names, paths []string
 	for _, r := range recs {
-		piece := ""
-		if r.nft {
-			piece = " _fwc_m=1"
-		}
-		fmt.Fprintf(&cases, "  %s) { [ \"$PATH\" = \"$_fwc_P\" ] || _fwc_path; } && _fwc_k=%s _fwc_n=%s%s ;;\n", r.name, r.key, r.name, piece)
-		if len(r.paths) > 0 {
-			fmt.Fprintf(&cases, "  %s) _fwc_k=%s _fwc_n=%s%s ;;\n", strings.Join(r.paths, "|"), r.key, r.name, piece)
-		}
+		names = append(names, r.name)
+		paths = append(paths, r.paths...)
 	}
-	return queueFunctions("command") + pathText(homeDirs(recs)) + `_fwc() {
-  local _fwc_l="$1" _fwc_k= _fwc_n= _fwc_m= _fwc_w
+	if len(names) == 0 {
+		names = []string{"''"}
+	}
+	if len(paths) == 0 {
+		paths = []string{"''"}
+	}
+	return pathText(homeDirs(recs)) + `_fwc_run() {
+  local _fwc_l="$1"
   shift
-  case ${1-} in
-` + cases.String() + `  .|break|continue|eval|exec|exit|export|readonly|return|set|shift|times|trap|unset|local|cd|read|alias|unalias|umask|getopts|command|builtin|wait|hash|type|bg|fg|jobs|ulimit|source|declare|typeset|let)
-    echo "line $_fwc_l runs the shell's $1" >` + recRedo + `
-    while :; do /bin/sleep 1000; done ;;
-  esac
-  if [ -n "$_fwc_k" ]; then
-    _fwc_w=$1
-    shift
-    if case $_fwc_k in *t) false ;; *) _fwc_y "$_fwc_k" "$_fwc_n" "$_fwc_l" "$@" ;; esac || _fwc_x "$_fwc_k" "$_fwc_n" "$_fwc_l" "$@"; then
-      [ -z "$_fwc_m" ] || [ $((_fwc_i+=1)) -lt ` + fmt.Sprint(pieceSize) + ` ] || _fwc_full
-      return 0
-    fi
-    set -- "$_fwc_w" "$@"
-  fi
   FWC_LINE=$_fwc_l "$@"
 }
+_fwc() {
+  case ${2-} in
+  ` + strings.Join(names, "|") + `)
+    case ${PATH-} in "$_fwc_P") ;; *) _fwc_path || { _fwc_run "$@"; return; } ;; esac ;;
+  ` + strings.Join(paths, "|") + `) ;;
+  .|break|continue|eval|exec|exit|export|readonly|return|set|shift|times|trap|unset|local|cd|read|alias|unalias|umask|getopts|command|builtin|wait|hash|type|bg|fg|jobs|ulimit|source|declare|typeset|let)
+    echo "line $1 runs the shell's $2" >` + recRedo + `
+    while :; do /bin/sleep 1000; done ;;
+  *) _fwc_run "$@"; return ;;
+  esac
+  ` + glance(3, `command printf '%s`+fieldText+`' `+callMark+` "$#" "$@" `+endMark+` >>`+recCalls, `_fwc_run "$@"`) + `}
 `
 }
 
@@ -110,17 +96,11 @@ const exactPrelude = `_fwc() {
 // tells it too, shows in $- and takes the script's own.
 func bashPrelude(recs []recordable, tools []tool, record bool) string {
 	var b strings.Builder
-	b.WriteString(queueFunctions("builtin") + pathText(homeDirs(recs)))
+	b.WriteString(pathText(homeDirs(recs)))
 	b.WriteString(`_fwc_w() {
-  local _fwc_l="${BASH_LINENO[1]} ${BASH_SOURCE[2]}" _fwc_k=$1 _fwc_n=$2 _fwc_w=$3
-  shift 3
+  local _fwc_l="${BASH_LINENO[1]} ${BASH_SOURCE[2]}"
   case $_fwc_l in *[[:cntrl:]]*) _fwc_l="${BASH_LINENO[1]} ?" ;; esac
-  case $_fwc_k$_fwc_w in
-  -*) false ;;
-  */*) _fwc_y "$_fwc_k" "$_fwc_n" "$_fwc_l" "$@" || _fwc_x "$_fwc_k" "$_fwc_n" "$_fwc_l" "$@" ;;
-  *) { [ "$PATH" = "$_fwc_P" ] || _fwc_path; } && { _fwc_y "$_fwc_k" "$_fwc_n" "$_fwc_l" "$@" || _fwc_x "$_fwc_k" "$_fwc_n" "$_fwc_l" "$@"; } ;;
-  esac && { case $_fwc_k in *-nft) [ $((_fwc_i+=1)) -lt ` + fmt.Sprint(pieceSize) + ` ] || _fwc_full ;; esac; return 0; }
-  FWC_LINE=$_fwc_l _fwc_run "$_fwc_w" "$@"
+  FWC_LINE=$_fwc_l _fwc_run "$@"
 }
 `)
 	var names []string
@@ -128,20 +108,34 @@ func bashPrelude(recs []recordable, tools []tool, record bool) string {
 		if !shimmed(t.name) || strings.HasSuffix(t.name, "-multi") || slices.Contains(names, t.name) {
 			continue
 		}
-		key, paths := "-", []string(nil)
+		var paths []string
+		queues := false
 		if i := slices.IndexFunc(recs, func(r recordable) bool { return r.name == t.name }); i >= 0 {
-			paths = recs[i].paths
-			if record {
-				key = recs[i].key
-			}
+			paths, queues = recs[i].paths, record
 		}
 		for _, name := range append([]string{t.name}, paths...) {
 			names = append(names, name)
-			fmt.Fprintf(&b, "%s() { _fwc_w %s %s %s \"$@\"; }\n", name, key, t.name, name)
+			if !queues {
+				fmt.Fprintf(&b, "%s() { _fwc_w %s \"$@\"; }\n", name, name)
+				continue
+			}
+			found := `case ${PATH-} in "$_fwc_P") ;; *) _fwc_path || { _fwc_w ` + name + ` "$@"; return; } ;; esac`
+			if strings.Contains(name, "/") {
+				found = ":"
+			}
+			b.WriteString(bashFunction(name, found))
 		}
 	}
 	fmt.Fprintf(&b, bashCommands, strings.Join(names, " "))
 	return b.String()
+}
+
+// bashFunction is a tool's function. find is a command that looks for the tool
+// in PATH. It is small, because bash copies a function each time it runs it.
+func bashFunction(name, find string) string {
+	return name + "() {\n  " + find + "\n  " +
+		glance(1, `builtin printf '%s`+fieldText+`' `+callMark+` "$(($#+2))" "${BASH_LINENO[0]} ${BASH_SOURCE[1]}" `+name+` "$@" `+endMark+` >>`+recCalls,
+			`_fwc_w `+name+` "$@"`) + "}\n"
 }
 
 // bashCommands run a program in the place of a function of its name: with a

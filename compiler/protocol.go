@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"github.com/fwc-dev/fwc/ruleset"
@@ -12,13 +13,15 @@ import (
 
 // fwc and the first process of staging talk over a socket pair in frames: a
 // length of four bytes, a type, the content. fwc sends the config, then the
-// files, then an end; staging sends one report. An end of the stream instead
+// files, then an end; staging sends the record of the calls, which fwc finds
+// the lines of while staging checks what they made, and one report. An end of the stream instead
 // means that the other side is gone.
 const (
 	frameConfig = 'c' // JSON of config
 	frameFiles  = 'f' // a piece of the tar stream
 	frameEnd    = 'e' // end of the tar stream
 	frameCopy   = 'p' // what a POSIX shell is given in place of the script
+	frameLog    = 'l' // the record of the calls, ahead of the report
 	frameReport = 'r' // JSON of report
 )
 
@@ -69,7 +72,7 @@ type report struct {
 	Elapsed   time.Duration
 	// Log is the record of the firewall calls, see callLog; LogCut says that
 	// it is not whole.
-	Log    []byte
+	Log    []byte `json:"-"`
 	LogCut bool
 	// Spoilt says what the script did to the record, or "".
 	Spoilt string
@@ -89,6 +92,11 @@ type report struct {
 	Dumps     []ruleset.Dump
 	Makers    makers
 	Loss      *loss
+
+	// places tells the places of the calls in the script.
+	places func() ([]placement, error)
+	// gone waits until no process of staging is left.
+	gone func() (*os.ProcessState, error)
 }
 
 // loss is a failed self-check.

@@ -60,7 +60,8 @@ func (r *runner) abandon() {
 	_, _ = unix.Wait4(r.pid, nil, 0, nil)
 }
 
-func tryRunner(stdout, stderr uintptr) (*runner, error) {
+// tryRunner starts a runner with those standard streams.
+func tryRunner(stdout, stderr uintptr, stdin ...uintptr) (*runner, error) {
 	confR, confW, err := os.Pipe()
 	if err != nil {
 		return nil, err
@@ -73,7 +74,7 @@ func tryRunner(stdout, stderr uintptr) (*runner, error) {
 	}
 	defer failW.Close()
 	pid, err := syscall.ForkExec("/proc/self/exe", netns.Argv(stageRun), &syscall.ProcAttr{
-		Files: []uintptr{confR.Fd(), stdout, stderr, confR.Fd(), failW.Fd()},
+		Files: append([]uintptr{confR.Fd(), stdout, stderr, confR.Fd(), failW.Fd()}, stdin...),
 		Sys:   &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS},
 	})
 	if err != nil {
@@ -105,6 +106,7 @@ type runConfig struct {
 	Env    []string
 	Cwd    []string
 	Stdin  string // a path in Root, or ""
+	Piped  bool   // standard input is file descriptor 5
 	Limits limits
 }
 
@@ -140,7 +142,11 @@ func becomeScript(in *os.File) error {
 			break
 		}
 	}
-	if err := openInput(c.Stdin); err != nil {
+	if c.Piped {
+		if err := unix.Dup3(5, 0, 0); err != nil {
+			return err
+		}
+	} else if err := openInput(c.Stdin); err != nil {
 		return err
 	}
 	unix.Umask(0o022)

@@ -1,15 +1,18 @@
 package compiler
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
 	"github.com/fwc-dev/fwc/internal/netfilter"
 	"github.com/fwc-dev/fwc/internal/netns"
 	"github.com/fwc-dev/fwc/ruleset"
+	"github.com/fwc-dev/fwc/ruleset/dump"
 )
 
 // capture reads what the script made, and checks that a load of it gives the
@@ -24,7 +27,11 @@ func (s *stage) capture(ctx context.Context, rep *report) error {
 		calls, _ = parseLog(rep.Log)
 		past = s.readHistory(calls)
 	})
-	snap, err := netfilter.Capture(ctx, scope)
+	raw, objects, err := netfilter.Whole(ctx, scope)
+	var snap *ruleset.Snapshot
+	if err == nil {
+		snap, err = dump.Snapshot(raw)
+	}
 	reading.Wait()
 	if err != nil {
 		if rep.Loss = s.unsaved(ctx, past, calls, err); rep.Loss != nil {
@@ -32,19 +39,12 @@ func (s *stage) capture(ctx context.Context, rep *report) error {
 		}
 		return fmt.Errorf("capture: %w", err)
 	}
-	// The second load waits for the kernel most of its time: it begins before
-	// the rest of what it is compared with is read.
-	first := make(chan *netfilter.State, 1)
+	// The second load waits for the kernel most of its time.
 	var what *difference
 	var loadErr error
 	var loading sync.WaitGroup
-	loading.Go(func() { what, loadErr = s.reload(ctx, snap, scope, first) })
+	loading.Go(func() { what, loadErr = s.reload(ctx, snap, raw, objects, scope) })
 	defer loading.Wait()
-	objects, err := netfilter.Objects(ctx)
-	first <- objects // nil with an error
-	if err != nil {
-		return fmt.Errorf("read the kernel's objects: %w", err)
-	}
 	rep.Dumps = snap.Dumps
 	if rep.Loss, err = s.lostPart(ctx, snap, past); err != nil || rep.Loss != nil {
 		return err
@@ -79,9 +79,9 @@ func (d *difference) String() string {
 }
 
 // reload loads a snapshot into a fresh namespace and returns the first
-// difference from what it was captured from, nil if there is none. The kernel's
-// objects of that come by a channel.
-func (s *stage) reload(ctx context.Context, snap *ruleset.Snapshot, scope netfilter.Scope, first <-chan *netfilter.State) (*difference, error) {
+// difference from what it was captured from, nil if there is none: from what
+// the programs printed of that, and from the kernel's objects.
+func (s *stage) reload(ctx context.Context, snap *ruleset.Snapshot, raw []ruleset.Dump, objects *netfilter.State, scope netfilter.Scope) (*difference, error) {
 	var d *difference
 	err := netns.Do(func() error {
 		if s.Network.configured(scope.Sysctls) {
@@ -97,19 +97,18 @@ func (s *stage) reload(ctx context.Context, snap *ruleset.Snapshot, scope netfil
 			}
 			return err
 		}
-		again, err := netfilter.Objects(ctx)
+		rawAgain, again, err := netfilter.Whole(ctx, scope)
 		if err != nil {
 			return err
-		}
-		objects := <-first
-		if objects == nil {
-			return nil
 		}
 		if m := objects.Diff(again); len(m) > 0 {
 			d = &difference{mismatch: &m[0]}
 			return nil
 		}
-		second, err := netfilter.Capture(ctx, scope)
+		if sameText(raw, rawAgain) {
+			return nil
+		}
+		second, err := dump.Snapshot(rawAgain)
 		if err != nil {
 			return err
 		}
@@ -119,6 +118,30 @@ func (s *stage) reload(ctx context.Context, snap *ruleset.Snapshot, scope netfil
 		return nil
 	})
 	return d, err
+}
+
+// sameText says whether two captures are the same as the programs print them,
+// comments and the counters of policies aside. Then they are the same in their
+// canonical form, which takes longer to make.
+func sameText(a, b []ruleset.Dump) bool {
+	return slices.EqualFunc(a, b, func(x, y ruleset.Dump) bool {
+		return x.Kind == y.Kind && x.Backend == y.Backend && bytes.Equal(lasting(x.Text), lasting(y.Text))
+	})
+}
+
+// lasting leaves out what changes from one print to the next.
+func lasting(text []byte) []byte {
+	out := make([]byte, 0, len(text))
+	for line := range bytes.Lines(text) {
+		switch i := bytes.LastIndexByte(line, '['); {
+		case line[0] == '#':
+		case line[0] == ':' && i > 0:
+			out = append(append(out, line[:i]...), '\n')
+		default:
+			out = append(out, line...)
+		}
+	}
+	return out
 }
 
 // diffDumps returns the first line in which two snapshots differ, "" if they

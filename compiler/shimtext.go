@@ -1,7 +1,6 @@
 package compiler
 
 import (
-	"fmt"
 	"strings"
 )
 
@@ -17,9 +16,9 @@ func shimText(dir, name string, rec *recordable, record bool) string {
 	real := dir + "/" + name
 	run, again, in, queue := real+` "$@"`, "", "", ""
 	if record {
-		queue = ". " + recFlush + "\n"
+		queue = flushText
 		if rec != nil {
-			queue = strings.ReplaceAll(queueText, "BUILTIN ", "") + fmt.Sprintf(`_fwc_x %s %s "${FWC_LINE-}" "$@" && exit 0`, rec.key, rec.name) + "\n" + queue
+			queue = glance(1, "printf '%s"+fieldText+"' "+callMark+` "$(($#+2))" "${FWC_LINE-}" `+rec.name+` "$@" `+endMark+" >>"+recCalls+"; exit 0", ":") + queue
 		}
 	}
 	multi := strings.HasSuffix(name, "-multi")

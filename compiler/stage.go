@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 
 	"github.com/fwc-dev/fwc/internal/netfilter"
 	"github.com/fwc-dev/fwc/internal/netns"
+	"github.com/fwc-dev/fwc/ruleset"
 )
 
 // stageInit is the first process of staging, pid 1 of its pid namespace.
@@ -71,10 +73,14 @@ type stage struct {
 	rec    recorder
 	copy   []byte // what a POSIX shell is given in place of the script
 	log    *logKeeper
+	probed func() (ruleset.Toolchain, error)
+
+	reaper reaper
+	spares []*spareRunner
 }
 
 // run returns a report in any case.
-func (s *stage) run(ctx context.Context, control io.Reader) (*report, error) {
+func (s *stage) run(ctx context.Context, control io.ReadWriter) (*report, error) {
 	rep := &report{}
 	if err := s.prepare(ctx, control); err != nil {
 		rep.Refused = errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES)
@@ -87,7 +93,7 @@ func (s *stage) run(ctx context.Context, control io.Reader) (*report, error) {
 		os.Exit(1)
 	}()
 	var err error
-	if rep.Toolchain, err = netfilter.Probe(ctx); err != nil {
+	if rep.Toolchain, err = s.probed(); err != nil {
 		return rep, err
 	}
 	if err := s.script(rep); err != nil {
@@ -107,6 +113,9 @@ func (s *stage) run(ctx context.Context, control io.Reader) (*report, error) {
 		if rep.Log, rep.Redo = s.rec.expand(rep.Log, s.Limits.CallLog); rep.Redo != "" {
 			return rep, nil
 		}
+	}
+	if err := writeFrame(control, frameLog, rep.Log); err != nil {
+		return rep, err
 	}
 	if rep.Written, err = s.watch.close(); err != nil {
 		return rep, err
@@ -151,6 +160,10 @@ func (s *stage) prepare(ctx context.Context, control io.Reader) error {
 	if err := s.roots.enter(); err != nil {
 		return err
 	}
+	// It takes as long as the rest. Once the script runs, staging waits for any
+	// process that ends, and these would not be told.
+	s.probed = sync.OnceValues(func() (ruleset.Toolchain, error) { return netfilter.Probe(ctx) })
+	go func() { _, _ = s.probed() }()
 	s.shims.root, s.shims.record = stagingRoot, s.Record
 	if err := s.shims.install(); err != nil {
 		return err
@@ -208,19 +221,24 @@ func (s *stage) script(rep *report) error {
 	go func() { watched <- watchMemory(s.Limits, stop) }()
 	asked := make(chan bool, 1)
 	go func() { asked <- in.watch(stop) }()
-	ws, err := reap(pid)
+	ws, err := s.reaper.reap(pid)
 	if err != nil {
 		return err
 	}
 	close(stop)
 	rep.MemoryOut, rep.Asked = <-watched, <-asked
 	if expired.Stop() {
-		rep.Left = linger(lingerTime)
+		rep.Left = s.reaper.linger(lingerTime)
+		rep.Elapsed = time.Since(begin)
+		if s.Record && !rep.MemoryOut {
+			s.rec.settle(s)
+		}
+	} else {
+		rep.Elapsed = time.Since(begin)
 	}
-	rep.Elapsed = time.Since(begin)
 	rep.TimedOut = late.Load()
 	_ = unix.Kill(-1, unix.SIGKILL)
-	if _, err := reap(-1); err != nil {
+	if _, err := s.reaper.reap(-1); err != nil {
 		return err
 	}
 	rep.Status = ws.ExitStatus()
@@ -252,6 +270,13 @@ func (s *stage) start(input bool) (int, error) {
 	// the script is gone: the first process keeps no end of it.
 	unix.Close(fdStdout)
 	unix.Close(fdStderr)
+	if s.Record {
+		// After the script has its pid, which a thread of others could take.
+		if err := s.rec.begin(s); err != nil {
+			r.abandon()
+			return 0, err
+		}
+	}
 	return r.pid, r.configure(c)
 }
 
@@ -259,63 +284,6 @@ func (s *stage) start(input bool) (int, error) {
 // does not wait for the tee of its process substitution, nor for a call that
 // it put into the background.
 const lingerTime = time.Second
-
-// linger waits until no other process is left, and returns the names of those
-// that are at the end of the time.
-func linger(limit time.Duration) []string {
-	end := time.Now().Add(limit)
-	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
-		left := others()
-		if len(left) == 0 || time.Now().After(end) {
-			return left
-		}
-		time.Sleep(pause)
-		var ws unix.WaitStatus
-		for {
-			if pid, err := unix.Wait4(-1, &ws, unix.WNOHANG, nil); pid <= 0 || err != nil {
-				break
-			}
-		}
-	}
-}
-
-// others returns the names of the living processes but this one.
-func others() []string {
-	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
-	var names []string
-	for _, path := range stats {
-		text, err := os.ReadFile(path)
-		if err != nil || path == "/proc/1/stat" {
-			continue
-		}
-		// pid (comm) state: the name may hold anything, even a parenthesis.
-		open, end := strings.IndexByte(string(text), '('), strings.LastIndexByte(string(text), ')')
-		if open < 0 || end < open || end+2 >= len(text) || text[end+2] == 'Z' {
-			continue
-		}
-		names = append(names, string(text[open+1:end]))
-	}
-	return names
-}
-
-// reap waits for a child, and for whatever orphans end meanwhile; for pid -1
-// it waits until no child is left.
-func reap(pid int) (unix.WaitStatus, error) {
-	for {
-		var ws unix.WaitStatus
-		got, err := unix.Wait4(-1, &ws, 0, nil)
-		switch {
-		case errors.Is(err, unix.EINTR):
-			continue
-		case errors.Is(err, unix.ECHILD) && pid == -1:
-			return ws, nil
-		case err != nil:
-			return ws, fmt.Errorf("wait for the script: %w", err)
-		case got == pid:
-			return ws, nil
-		}
-	}
-}
 
 // readUpTo reads a file, cut at a limit.
 func readUpTo(path string, limit uint64) (text []byte, cut bool, err error) {

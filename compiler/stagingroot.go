@@ -1,6 +1,7 @@
 package compiler
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -41,20 +42,28 @@ func (r *roots) staging() error {
 	if err := os.Chmod(filepath.Join(root, "root"), 0o700); err != nil {
 		return err
 	}
+	// The files of /etc are copied in any case, and containers mount some. The
+	// copying takes as long as the rest.
+	etc := make(chan error, 1)
+	go func() {
+		beside := *r
+		etc <- showTop(r.host+"/etc", filepath.Join(root, "/etc"), beside.farm)
+	}()
 	for _, top := range staged {
-		show := r.overlayTree
 		if top == "/etc" {
-			// Its files are copied in any case, and containers mount some.
-			show = r.farm
+			continue
 		}
-		if err := showTop(r.host+top, filepath.Join(root, top), show); err != nil {
-			return err
+		if err := showTop(r.host+top, filepath.Join(root, top), r.overlayTree); err != nil {
+			return errors.Join(err, <-etc)
 		}
 	}
 	if err := devices(filepath.Join(root, "dev")); err != nil {
 		return err
 	}
 	if err := r.kernelDirs(root); err != nil {
+		return err
+	}
+	if err := <-etc; err != nil {
 		return err
 	}
 	return r.identity.write(root)

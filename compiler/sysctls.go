@@ -108,7 +108,8 @@ func (w *sysctlWatch) close() ([]string, error) {
 		}
 		w.events(buf[:n])
 	}
-	w.file.Close()
+	// The file stays open until the process ends: closing it takes the kernel
+	// tens of milliseconds.
 	if w.overflow {
 		return nil, errors.New("the script wrote more sysctls at once than the kernel reports")
 	}

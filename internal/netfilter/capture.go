@@ -29,7 +29,7 @@ func CaptureAt(ctx context.Context, scope Scope) ([]ruleset.Dump, uint32, error)
 		if err != nil && !errors.Is(err, errAbsent) {
 			return nil, 0, err
 		}
-		dumps, err := captureOnce(ctx, nl, scope, before, err)
+		dumps, err := captureOnce(ctx, nl, scope, before, err, nil)
 		if !errors.Is(err, errInterrupted) {
 			return dumps, before, err
 		}
@@ -37,8 +37,9 @@ func CaptureAt(ctx context.Context, scope Scope) ([]ruleset.Dump, uint32, error)
 	return nil, 0, unsettled(ctx)
 }
 
-// captureOnce returns errInterrupted if the generation moved meanwhile.
-func captureOnce(ctx context.Context, nl *conn, scope Scope, before uint32, err error) ([]ruleset.Dump, error) {
+// captureOnce returns errInterrupted if the generation moved meanwhile. It runs
+// beside, if any, while the programs run.
+func captureOnce(ctx context.Context, nl *conn, scope Scope, before uint32, err error, beside func() error) ([]ruleset.Dump, error) {
 	var tables []table
 	switch {
 	case err == nil:
@@ -67,6 +68,9 @@ func captureOnce(ctx context.Context, nl *conn, scope Scope, before uint32, err 
 			jobs = jobs[:i]
 			break
 		}
+	}
+	if beside != nil && err == nil {
+		err = beside()
 	}
 	var dumps []ruleset.Dump
 	var listing []byte

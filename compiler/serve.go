@@ -1,0 +1,139 @@
+package compiler
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// serve reads the pipe until the end, and loads what it says.
+func (r *recorder) serve() error {
+	in := &pipeReader{r: bufio.NewReaderSize(r.calls, 64<<10), limit: r.stage.Limits.CallLog, last: r.last}
+	for {
+		switch c, err := in.next(); {
+		case errors.Is(err, io.EOF):
+			return r.flush()
+		case err != nil:
+			return err
+		case c != nil:
+			if err := r.queue(c); err != nil {
+				return err
+			}
+		default:
+			if err := r.flush(); err != nil {
+				return err
+			}
+			if _, err := r.answer.WriteString("\n"); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// queue gives a call to its restorer, or makes it.
+func (r *recorder) queue(c *pipeCall) error {
+	name := filepath.Base(c.tool)
+	i := slices.IndexFunc(r.tools, func(t recordable) bool { return t.name == name })
+	if i < 0 || strings.Contains(c.tool, "/") && !slices.Contains(r.tools[i].paths, c.tool) {
+		return errSpoilt
+	}
+	c.record(r.batches[len(r.batches)-1])
+	q, ok := queueable(name, c.args)
+	if !ok || c.long {
+		return r.call(r.tools[i].real, c)
+	}
+	// Sets come before the rules that name them, and not before those that
+	// named them when they were not there.
+	if q.makes && r.named || q.sets {
+		if err := r.settled(func(x *restorer) bool { return x.sets == q.sets }); err != nil {
+			return err
+		}
+	}
+	r.named = r.named || q.sets
+	return r.restorer(r.tools[i].load).add(q.table, q.line)
+}
+
+// restorer returns the one of a program.
+func (r *recorder) restorer(path string) *restorer {
+	for _, x := range r.restorers {
+		if x.path == path {
+			return x
+		}
+	}
+	x := newRestorer(r.stage, path)
+	r.restorers = append(r.restorers, x)
+	return x
+}
+
+// call makes a call for real. It must end as it was taken to end.
+func (r *recorder) call(path string, c *pipeCall) error {
+	if err := r.settled(func(*restorer) bool { return true }); err != nil {
+		return err
+	}
+	p, err := startRestore(r.stage, path, c.args)
+	if err != nil {
+		return err
+	}
+	_ = p.in.Close()
+	said := ""
+	for line := range p.lines {
+		said = line
+	}
+	if status := p.wait(); status != 0 || said+p.said() != "" {
+		return fmt.Errorf("%s ends with status %d and says %q", c.tool, status.ExitStatus(), said+p.said())
+	}
+	return nil
+}
+
+// settled waits until the restorers that are meant have loaded everything.
+func (r *recorder) settled(meant func(*restorer) bool) error {
+	for _, x := range r.restorers {
+		if meant(x) && x.waits() {
+			if err := x.flush(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// flush loads everything, and notes in the log where that was.
+func (r *recorder) flush() error {
+	if err := r.settled(func(*restorer) bool { return true }); err != nil {
+		return err
+	}
+	r.named = false
+	if n := len(r.batches); r.batches[n-1].Len() > 0 {
+		if _, err := fmt.Fprintf(r.log, "flush\x00%d\x00", n-1); err != nil {
+			return err
+		}
+		r.batches = append(r.batches, new(bytes.Buffer))
+	}
+	return nil
+}
+
+// settle loads what is queued when the script has ended.
+func (r *recorder) settle(s *stage) {
+	if _, err := r.calls.WriteString(r.last + string(rune(fieldEnd))); err != nil {
+		r.fail(err.Error())
+		return
+	}
+	late := time.After(recorderTime)
+	for {
+		select {
+		case <-r.served:
+			return
+		case <-late:
+			r.fail("the last flush takes too long")
+			return
+		case <-time.After(time.Millisecond):
+			s.reaper.poll()
+		}
+	}
+}
