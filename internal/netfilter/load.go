@@ -33,8 +33,13 @@ func load(ctx context.Context, s *ruleset.Snapshot, opts RestoreOptions) error {
 		if d.Kind == ruleset.SysctlSet {
 			continue
 		}
-		err := Restore(ctx, d, opts)
-		if tooLong(err) {
+		var err error
+		long := d.Backend == ruleset.NFT && len(d.Text) > longDump && !opts.Counters && bounded()
+		if !long {
+			err = Restore(ctx, d, opts)
+			long = tooLong(err)
+		}
+		if long {
 			err = restorePieces(ctx, d)
 		}
 		if err != nil {

@@ -3,14 +3,31 @@ package netfilter
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/fwc-dev/fwc/ruleset"
 )
 
 // firstPiece is how many rules or commands are tried at once where a whole
 // table is too much.
-const firstPiece = 500
+const firstPiece = 250
+
+// longDump is how many bytes of a dump are not worth trying in one transaction
+// where a buffer cannot be enlarged: a rule takes more in a message.
+const longDump = 200 << 10
+
+// bounded says whether the calling thread may not enlarge a socket's buffer.
+func bounded() bool {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	return errors.Is(unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, longDump), unix.EPERM)
+}
 
 // tooLong says whether a transaction was larger than the socket's buffer. Only
 // who has CAP_NET_ADMIN over the whole machine may enlarge that (SO_SNDBUFFORCE
@@ -40,7 +57,9 @@ func restorePieces(ctx context.Context, d ruleset.Dump) error {
 	return nil
 }
 
-// restoreTable loads the table that stands in the lines from from up to to.
+// restoreTable loads the table that stands in the lines from from up to to: what
+// is ahead of its rules, then these, one program with a transaction for some at
+// a time.
 func restoreTable(ctx context.Context, d ruleset.Dump, lines []string, from, to int) error {
 	var head, rules, tail []int
 	for i := from; i < to; i++ {
@@ -56,24 +75,38 @@ func restoreTable(ctx context.Context, d ruleset.Dump, lines []string, from, to 
 	if !strings.HasPrefix(lines[from], "*") {
 		return nil // comments ahead of the first table
 	}
-	return inPieces(len(rules), func(i, j int) error {
-		piece := head
-		if i > 0 {
-			piece = []int{from}
+	var err error
+	for size := firstPiece; size > 0; size /= 2 {
+		if err = restoreLines(ctx, d, lines, slices.Concat(head, tail), false); err != nil {
+			return err
 		}
-		piece = append(append(append([]int(nil), piece...), rules[i:j]...), tail...)
-		var text strings.Builder
-		for _, n := range piece {
-			text.WriteString(lines[n] + "\n")
+		var text []int
+		for piece := range slices.Chunk(rules, size) {
+			text = append(append(append(text, from), piece...), tail...)
 		}
-		err := Restore(ctx, ruleset.Dump{Kind: d.Kind, Backend: d.Backend, Text: []byte(text.String())},
-			RestoreOptions{NoFlush: i > 0})
-		var le *LoadError
-		if errors.As(err, &le) && le.Line > 0 && le.Line <= len(piece) {
-			le.Line = piece[le.Line-1] + 1
+		if len(text) == 0 {
+			return nil
 		}
-		return err
-	})
+		if err = restoreLines(ctx, d, lines, text, true); !tooLong(err) {
+			return err
+		}
+	}
+	return err
+}
+
+// restoreLines loads some lines of a dump, by their indices.
+func restoreLines(ctx context.Context, d ruleset.Dump, lines []string, some []int, noFlush bool) error {
+	var text strings.Builder
+	for _, n := range some {
+		text.WriteString(lines[n])
+		text.WriteByte('\n')
+	}
+	err := Restore(ctx, ruleset.Dump{Kind: d.Kind, Backend: d.Backend, Text: []byte(text.String())}, RestoreOptions{NoFlush: noFlush})
+	var le *LoadError
+	if errors.As(err, &le) && le.Line > 0 && le.Line <= len(some) {
+		le.Line = some[le.Line-1] + 1
+	}
+	return err
 }
 
 // restoreCommands loads an nft document command by command.
