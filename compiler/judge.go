@@ -72,7 +72,7 @@ func (b *build) judge(ctx context.Context) error {
 	b.answer(said)
 	b.conclude()
 	if n := len(rep.Left); n > 0 {
-		b.note("the script left %d processes running, which were ended: %s", n, strings.Join(rep.Left[:min(n, 5)], ", "))
+		b.note("the script left %s running, ended now: %s", counted(n, "process"), strings.Join(rep.Left[:min(n, 5)], ", "))
 	}
 	switch {
 	case rep.MemoryOut:
@@ -160,4 +160,15 @@ func (b *build) openFamilies() {
 		}
 	}
 	b.warn(ruleset.Position{}, "IPv6 stays open: the script filters IPv4 only")
+}
+
+// counted is a number of things in words: "1 process", "2 processes".
+func counted(n int, thing string) string {
+	switch {
+	case n == 1:
+		return "1 " + thing
+	case strings.HasSuffix(thing, "s"):
+		thing += "e"
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }

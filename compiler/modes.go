@@ -145,10 +145,10 @@ func buildOnce(ctx context.Context, src *source, opt Options, talk converser) (*
 		Toolchain: rep.Toolchain, Script: src.text, ScriptSHA256: src.sha256, Elapsed: rep.Elapsed, Exact: !opt.record,
 	}}
 	if left.keys > 0 {
-		b.note("%d private keys beside the script were left out: a script must not read what signs its artifact", left.keys)
+		b.note("left out beside the script: %s; a script must not read what signs its artifact", counted(left.keys, "private key"))
 	}
 	if left.room > 0 {
-		b.note("%d files beside the script were left out: more than %d files or %d MB", left.room, maxFiles, maxFileBytes>>20)
+		b.note("left out beside the script: %s, beyond %d files or %d MB", counted(left.room, "file"), maxFiles, maxFileBytes>>20)
 	}
 	if n := stdout.lost + stderr.lost; n > 0 {
 		b.note("%d bytes of the script's output were left out: it wrote more than %d", n, opt.MaxOutput)
