@@ -68,17 +68,22 @@ func (p PerTable) Commit(ctx context.Context, from, to *State) (Outcome, error) 
 	err := c.run()
 	if c.out.Transactions > 1 {
 		c.out.Fallback = "each table is replaced in a transaction of its own"
+		if c.legacyGap != "" {
+			c.out.Fallback += ", legacy ones" + c.legacyGap
+		}
 	}
 	return c.out, err
 }
 
 // change is one commit under way.
 type change struct {
-	ctx      context.Context
-	wait     time.Duration
-	fault    fault
-	from, to *State
-	out      Outcome
+	ctx       context.Context
+	wait      time.Duration
+	fault     fault
+	from, to  *State
+	out       Outcome
+	legacyGap string // how many legacy tables switched within what, for the Fallback
+	begun     bool   // legacy tables are no longer what the change started from
 }
 
 func (c *change) run() error {

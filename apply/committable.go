@@ -74,14 +74,26 @@ func emptied(t ruleset.Table) ruleset.Table {
 	return t
 }
 
-// loadTables replaces the changed xtables tables, one restore for each kind
-// and backend, and empties those that go. Sets in stand go by their stand-in.
-func (c *change) loadTables(p *tablePlan, stand map[string]string) error {
+// replaced are the changed xtables tables as they are to be, those that go
+// empty.
+func (p *tablePlan) replaced() []ruleset.Table {
 	var gone []ruleset.Table
 	for _, t := range p.drop {
 		gone = append(gone, emptied(t))
 	}
-	all := slices.Concat(p.load, gone)
+	return slices.Concat(p.load, gone)
+}
+
+// loadTables replaces the changed xtables tables, one restore for each kind
+// and backend, and empties those that go. Sets in stand go by their stand-in.
+// The legacy tables of ip and ip6 switch together, as far as they can.
+func (c *change) loadTables(p *tablePlan, stand map[string]string) error {
+	all := p.replaced()
+	legacy, err := c.openLegacy(all, stand)
+	if err != nil {
+		return err
+	}
+	defer legacy.close()
 	for _, kind := range ruleset.Kinds {
 		for _, backend := range []ruleset.Backend{ruleset.NFT, ruleset.Legacy} {
 			tables := ofKind(all, kind, backend)
@@ -91,12 +103,15 @@ func (c *change) loadTables(p *tablePlan, stand map[string]string) error {
 			if err := c.fault.at("tables " + string(kind)); err != nil {
 				return err
 			}
+			if legacy.takes(kind, backend) {
+				continue
+			}
 			if err := c.restore(kind, backend, tables, stand); err != nil {
 				return err
 			}
 		}
 	}
-	return nil
+	return c.switchLegacy(legacy)
 }
 
 // settleEmpty decides about tables with nothing in them, which the saves print
@@ -132,10 +147,20 @@ func (c *change) settleEmpty(p *tablePlan) error {
 	return nil
 }
 
-// restore replaces tables of one kind and backend. Counters go on where the
-// new table has a rule of the present one, or come from the state that is
-// being put back.
+// restore replaces tables of one kind and backend.
 func (c *change) restore(kind ruleset.Kind, backend ruleset.Backend, tables []ruleset.Table, stand map[string]string) error {
+	d, err := c.counted(kind, backend, tables, stand)
+	if err != nil {
+		return err
+	}
+	c.out.Transactions += len(tables)
+	return netfilter.Restore(c.ctx, d, netfilter.RestoreOptions{Counters: true, Wait: c.wait})
+}
+
+// counted is the dump of tables of one kind and backend as they are to be
+// loaded. Counters go on where the new table has a rule of the present one, or
+// come from the state that is being put back.
+func (c *change) counted(kind ruleset.Kind, backend ruleset.Backend, tables []ruleset.Table, stand map[string]string) (ruleset.Dump, error) {
 	source, like := c.from.Raw, c.from.Snapshot
 	switch {
 	case c.to.Counters != nil:
@@ -145,11 +170,9 @@ func (c *change) restore(kind ruleset.Kind, backend ruleset.Backend, tables []ru
 	}
 	n, err := countersOf(source, kind, backend, like)
 	if err != nil {
-		return err
+		return ruleset.Dump{}, err
 	}
-	d := ruleset.Dump{Kind: kind, Backend: backend, Text: render(kind, xtables.Format(tables), n, stand)}
-	c.out.Transactions += len(tables)
-	return netfilter.Restore(c.ctx, d, netfilter.RestoreOptions{Counters: true, Wait: c.wait})
+	return ruleset.Dump{Kind: kind, Backend: backend, Text: render(kind, xtables.Format(tables), n, stand)}, nil
 }
 
 // loadNative changes nft's own tables and deletes the tables that go, all in

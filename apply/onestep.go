@@ -263,7 +263,7 @@ func (s *oneStep) switchTables() error {
 		return err
 	}
 	if len(s.legacy.load)+len(s.legacy.drop) > 0 && s.out.Transactions > 1 {
-		s.because("the legacy backend replaces each table by itself")
+		s.because("the legacy backend replaces each table by itself" + s.legacyGap)
 	}
 	return nil
 }

@@ -10,12 +10,14 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/fwc-dev/fwc/internal/netfilter"
 	"github.com/fwc-dev/fwc/ruleset"
 	"github.com/fwc-dev/fwc/ruleset/dump"
 )
@@ -219,31 +221,56 @@ func TestRebootForgets(t *testing.T) {
 	})
 }
 
-// TestOrphansHoldTheLock kills an apply while its restore waits for the xtables
-// lock: until that has ended too, nobody may read the firewall for settled.
+// TestOrphansHoldTheLock closes the lock while a restore waits for the xtables
+// lock, as the death of its process does: until the restore has ended too,
+// nobody may read the firewall for settled.
 func TestOrphansHoldTheLock(t *testing.T) {
 	onHost(t, func(h *host) {
-		a := h.built("iptables-legacy -A INPUT -j ACCEPT")
-		hold := exec.Command("flock", "/run/xtables.lock", "sleep", "60")
-		hold.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-		h.must(hold.Start())
-		end := func() {
-			_ = syscall.Kill(-hold.Process.Pid, syscall.SIGKILL)
-			_ = hold.Wait()
-		}
+		end := h.holdXtables()
 		defer end()
-		h.sh("while flock -n /run/xtables.lock true; do sleep 0.02; done")
-		victim := h.victim(a, "")
-		h.sh("for i in $(seq 500); do ! grep -q step " + journalPath(h.dir) + " 2>/dev/null || break; sleep 0.02; done; sleep 0.5")
-		_ = victim.Process.Kill()
-		_ = victim.Wait()
-		if _, err := open(h.ctx, h.dir, 100*time.Millisecond); !errors.Is(err, ErrBusy) {
+		s, err := open(h.ctx, h.dir, 0)
+		h.must(err)
+		held := make(chan error, 1)
+		go func() { // looks at files only, which are no namespace's
+			time.Sleep(300 * time.Millisecond)
+			s.close()
+			_, err := open(h.ctx, h.dir, 100*time.Millisecond)
+			held <- err
+			end()
+		}()
+		d := ruleset.Dump{Kind: ruleset.IPTables, Backend: ruleset.Legacy, Text: []byte(head + "COMMIT\n")}
+		h.must(netfilter.Restore(s.whole(h.ctx), d, netfilter.RestoreOptions{}))
+		if err := <-held; !errors.Is(err, ErrBusy) {
 			t.Errorf("the lock went with its process: %v", err)
 		}
-		end()
-		s, err := open(h.ctx, h.dir, 5*time.Second)
+		again, err := open(h.ctx, h.dir, 5*time.Second)
 		h.must(err)
-		s.close()
+		again.close()
+	})
+}
+
+// holdXtables has another program hold the lock of the legacy backend, until
+// the returned function is called.
+func (h *host) holdXtables() (end func()) {
+	hold := exec.Command("flock", "/run/xtables.lock", "sleep", "60")
+	hold.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	h.must(hold.Start())
+	h.sh("while flock -n /run/xtables.lock true; do sleep 0.02; done")
+	return sync.OnceFunc(func() {
+		_ = syscall.Kill(-hold.Process.Pid, syscall.SIGKILL)
+		_ = hold.Wait()
+	})
+}
+
+// TestKilledWhileItWaits kills an apply that waits for the xtables lock.
+func TestKilledWhileItWaits(t *testing.T) {
+	onHost(t, func(h *host) {
+		a := h.built("iptables-legacy -A INPUT -j ACCEPT")
+		defer h.holdXtables()()
+		victim := h.victim(a, "")
+		h.sh("for i in $(seq 500); do ! grep -q step " + journalPath(h.dir) + " 2>/dev/null || break; sleep 0.02; done; sleep 0.3")
+		_ = victim.Process.Kill()
+		_ = victim.Wait()
 		r, err := Recover(h.ctx, h.options())
 		h.must(err)
 		if r == nil {

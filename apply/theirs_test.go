@@ -5,7 +5,6 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -109,11 +108,7 @@ func TestHeldLock(t *testing.T) {
 	onHost(t, func(h *host) {
 		a := h.built("iptables-legacy -A INPUT -j ACCEPT")
 		h.sh("iptables-legacy -N first; iptables-legacy -X first")
-		holder := exec.Command("flock", "/run/xtables.lock", "sleep", "60")
-		holder.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-		h.must(holder.Start())
-		defer func() { _ = syscall.Kill(-holder.Process.Pid, syscall.SIGKILL); _ = holder.Wait() }()
-		h.sh("while flock -n /run/xtables.lock true; do sleep 0.02; done")
+		defer h.holdXtables()()
 		before := h.saves()
 		_, err := h.apply(a, func(o *Options) { o.LockWait = time.Second })
 		if !errors.Is(err, ErrBusy) || errors.Is(err, ErrUndone) {

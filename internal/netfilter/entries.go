@@ -83,6 +83,7 @@ func (l *entryLayout) parse(names *setNames, info, entries []byte) ([]objChain, 
 					e.rule.exprs = append(e.rule.exprs, v)
 				}
 			}
+			e.rule.handle = uint64(e.offset)
 			cur.rules = append(cur.rules, e.rule)
 		}
 	}

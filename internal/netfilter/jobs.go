@@ -137,3 +137,27 @@ func planLegacy(ctx context.Context, with []string) ([]job, error) {
 	}
 	return jobs, nil
 }
+
+// CaptureLegacy is CaptureRaw of iptables-legacy and ip6tables-legacy alone,
+// with counters. Who holds the lock of LockLegacy sees them as they stay.
+func CaptureLegacy(ctx context.Context) ([]ruleset.Dump, error) {
+	jobs, err := planLegacy(ctx, []string{"-c"})
+	if err != nil {
+		return nil, err
+	}
+	var dumps []ruleset.Dump
+	for i := range jobs {
+		if jobs[i].convert != nil {
+			continue
+		}
+		if err := jobs[i].start(ctx); err != nil {
+			return nil, err
+		}
+		d, err := jobs[i].finish(ctx)
+		if err != nil {
+			return nil, err
+		}
+		dumps = join(dumps, d)
+	}
+	return dumps, nil
+}

@@ -69,7 +69,7 @@ type objRule struct {
 	userdata []byte
 
 	raw    []byte
-	handle uint64
+	handle uint64 // of the legacy backend the offset among the entries
 }
 
 // expr is one nf_tables expression, or one part of a legacy entry.
