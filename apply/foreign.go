@@ -89,10 +89,13 @@ type ForeignError struct {
 	// Rival is the program that takes the firewall for its own, if some of the
 	// content is its; nil otherwise.
 	Rival *Rival
+	// Beside is the backend of some of the content if the artifact has nothing
+	// of that backend, but of the other; "" otherwise.
+	Beside ruleset.Backend
 }
 
-func foreignError(lost []Foreign) *ForeignError {
-	return &ForeignError{Foreign: lost, Rival: rivalIn(lost)}
+func foreignError(lost []Foreign, ours *ruleset.Snapshot) *ForeignError {
+	return &ForeignError{Foreign: lost, Rival: rivalIn(lost), Beside: beside(lost, ours)}
 }
 
 // Error names the first thing and how many there are.
@@ -104,7 +107,34 @@ func (e *ForeignError) Error() string {
 	if n := len(e.Foreign) - 1; n > 0 {
 		s += fmt.Sprintf(" and %d more", n)
 	}
+	if e.Beside != "" {
+		s += "; " + passBoth(e.Beside)
+	}
 	return s
+}
+
+// beside returns the backend of content of others that the artifact has nothing
+// of although it has something of the other, or "".
+func beside(list []Foreign, ours *ruleset.Snapshot) ruleset.Backend {
+	has := map[ruleset.Backend]bool{}
+	for i := range ours.Tables {
+		has[ours.Tables[i].Backend] = true
+	}
+	for _, f := range list {
+		if f.Backend != "" && len(has) == 1 && !has[f.Backend] {
+			return f.Backend
+		}
+	}
+	return ""
+}
+
+// passBoth says what two backends in use at once mean.
+func passBoth(other ruleset.Backend) string {
+	mine, theirs := "nf_tables", "the legacy backend"
+	if other != ruleset.Legacy {
+		mine, theirs = theirs, mine
+	}
+	return fmt.Sprintf("the artifact is of %s and this is of %s: packets pass the rules of both", mine, theirs)
 }
 
 // Keep vouches for content of others: patterns as path.Match has them, in

@@ -67,7 +67,7 @@ func Merge(base, ours, live *ruleset.Snapshot, opts MergeOptions) (*Plan, error)
 		return nil, err
 	}
 	if len(lost) > 0 && !opts.Replace {
-		return nil, foreignError(lost)
+		return nil, foreignError(lost, ours)
 	}
 	p.Lost = lost
 	if r := rivalIn(lost); r != nil {
@@ -117,6 +117,9 @@ func merge(base, ours, live *ruleset.Snapshot, opts MergeOptions) (*Plan, []Fore
 		}
 	}
 	p.Foreign, p.lost = m.kept, m.lost
+	if b := beside(m.kept, ours); b != "" {
+		p.Notes = append(p.Notes, "kept beside the artifact's: "+passBoth(b))
+	}
 	return p, m.lost, p.compare()
 }
 

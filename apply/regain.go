@@ -36,7 +36,7 @@ func mergeBack(base, ours, live *ruleset.Snapshot, opts MergeOptions, list []und
 		}
 	}
 	if len(p.Lost) > 0 && !opts.Replace {
-		return nil, foreignError(p.Lost)
+		return nil, foreignError(p.Lost, ours)
 	}
 	return p, p.compare()
 }
