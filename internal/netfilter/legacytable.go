@@ -1,6 +1,7 @@
 package netfilter
 
 import (
+	"encoding/binary"
 	"fmt"
 	"slices"
 
@@ -89,7 +90,7 @@ func (l *entryLayout) table(names *setNames, name string) (*LegacyTable, error) 
 	}
 	for _, c := range chains {
 		for _, r := range c.rules {
-			t.rules[at[int(r.handle)]] = entryKey{c.name, r.key(nil)}
+			t.rules[at[int(r.handle)]] = entryKey{c.name, r.entryKey()}
 		}
 	}
 	for h, name := range l.hooks {
@@ -103,6 +104,19 @@ func (l *entryLayout) table(names *setNames, name string) (*LegacyTable, error) 
 
 // count is the number of entries, as the kernel says.
 func (t *LegacyTable) count() int { return int(native32(t.info[len(t.info)-8:])) }
+
+// entryKey is what makes the rule of an entry that rule.
+func (r *objRule) entryKey() string {
+	var b []byte
+	for _, e := range r.exprs {
+		b = binary.NativeEndian.AppendUint32(append(append(b, e.name...), 0), uint32(len(e.data)))
+		b = append(b, e.data...)
+		for _, s := range e.sets {
+			b = append(append(b, s...), 0)
+		}
+	}
+	return string(b)
+}
 
 // setPlaces finds the indices of ipsets in entries that parse has read.
 func (l *entryLayout) setPlaces(names *setNames, entries []byte) (out []setPlace, err error) {
