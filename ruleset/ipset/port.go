@@ -100,3 +100,10 @@ func decimal(s string, limit uint32) (uint32, bool) {
 	}
 	return uint32(n), true
 }
+
+// ParsePort reads the port of a set's member, "tcp:80" or "icmp:8/0": the
+// protocol's number and the port, which is type<<8 | code of an ICMP.
+func ParsePort(s string, v6 bool) (proto uint8, port uint16, err error) {
+	proto, port, _, err = parsePorts(s, v6)
+	return proto, port, err
+}

@@ -86,3 +86,10 @@ func protocolByName(_ *env, s string) (string, error) {
 	}
 	return protocolName(n), nil
 }
+
+// ProtocolNumber returns the number of a protocol that the text of a rule
+// gives by number or name.
+func ProtocolNumber(s string) (uint8, error) {
+	n, err := protocolNumber(strings.ToLower(s))
+	return uint8(n), err
+}

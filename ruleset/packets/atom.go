@@ -1,0 +1,172 @@
+package packets
+
+import (
+	"strings"
+
+	"github.com/fwc-dev/fwc/ruleset"
+)
+
+// Atom is a match that packet space does not look into: a named unknown.
+type Atom struct {
+	// Text is the match as the rule writes it: -m limit --limit 5/min.
+	Text string
+	// Scope is where it stands, of a match that counts: two of them in two
+	// places are two unknowns. It is "" of one that depends on the packet and
+	// the host alone, which is the same everywhere.
+	Scope string
+}
+
+// String returns the text, with the place of a match that counts.
+func (a Atom) String() string {
+	if a.Scope == "" {
+		return a.Text
+	}
+	return a.Text + " (" + a.Scope + ")"
+}
+
+// universe is what the two sides of a comparison share: the unknowns, the
+// translations and the remarks, each under a number that means the same on
+// both.
+type universe struct {
+	v6        bool
+	fragments bool // some rule asks for fragments
+
+	atoms     []Atom
+	atomIndex map[Atom]int
+	// readsDst says of an atom that it may look at the destination: behind a
+	// translation it is another unknown.
+	readsDst map[int]bool
+
+	translations     []translation
+	translationIndex map[string]int
+	sources          []string // SNAT and the like, in words
+	sourceIndex      map[string]int
+	notes            []string // sets of remarks, one a line
+	noteIndex        map[string]int
+}
+
+func newUniverse(v6 bool) *universe {
+	return &universe{
+		v6: v6, atomIndex: map[Atom]int{}, readsDst: map[int]bool{},
+		translations: make([]translation, 1), translationIndex: map[string]int{"": 0},
+		sources: make([]string, 1), sourceIndex: map[string]int{"": 0},
+		notes: make([]string, 1), noteIndex: map[string]int{"": 0},
+	}
+}
+
+// atom returns the condition that an unknown holds.
+func (u *universe) atom(text, scope string, readsDst bool) *condition {
+	return &condition{op: atomic, atom: u.atomNumber(Atom{text, scope}, readsDst)}
+}
+
+func (u *universe) atomNumber(a Atom, readsDst bool) int {
+	n, ok := u.atomIndex[a]
+	if !ok {
+		n = len(u.atoms)
+		u.atoms, u.atomIndex[a] = append(u.atoms, a), n
+	}
+	if readsDst {
+		u.readsDst[n] = true
+	}
+	return n
+}
+
+// behind returns the unknown that a is behind translation k.
+func (u *universe) behind(a Atom, k int) Atom {
+	a.Text += ", after " + u.translations[k].text
+	return a
+}
+
+// translation is a change of a packet's destination.
+type translation struct {
+	text string // DNAT to 192.0.2.1:80
+	// to and port are what the destination may be afterwards: one value, one of
+	// a range, or, where they are nil, as before.
+	to, port spans
+	// local says that the destination is an address of the host's own that
+	// nobody here knows (REDIRECT).
+	local bool
+}
+
+// known says that the address behind the translation is known.
+func (t *translation) known() bool { return !t.local && (t.to == nil || t.to[0].low == t.to[0].high) }
+
+func (t *translation) knownPort() bool { return t.port == nil || t.port[0].low == t.port[0].high }
+
+func (u *universe) translation(t translation) int {
+	n, ok := u.translationIndex[t.text]
+	if !ok {
+		n = len(u.translations)
+		u.translations, u.translationIndex[t.text] = append(u.translations, t), n
+	}
+	return n
+}
+
+func (u *universe) source(text string) int {
+	n, ok := u.sourceIndex[text]
+	if !ok {
+		n = len(u.sources)
+		u.sources, u.sourceIndex[text] = append(u.sources, text), n
+	}
+	return n
+}
+
+// note returns the set of remarks that has one more.
+func (u *universe) note(set int, text string) int {
+	lines := strings.Split(u.notes[set], "\n")
+	if set == 0 {
+		lines = nil
+	}
+	for i, l := range lines {
+		if l == text {
+			return set
+		}
+		if l > text {
+			lines = append(lines[:i:i], append([]string{text}, lines[i:]...)...)
+			return u.noteSet(lines)
+		}
+	}
+	return u.noteSet(append(lines, text))
+}
+
+func (u *universe) noteSet(lines []string) int {
+	key := strings.Join(lines, "\n")
+	n, ok := u.noteIndex[key]
+	if !ok {
+		n = len(u.notes)
+		u.notes, u.noteIndex[key] = append(u.notes, key), n
+	}
+	return n
+}
+
+// notesOf returns the remarks of a set.
+func (u *universe) notesOf(set int) []string {
+	if set == 0 {
+		return nil
+	}
+	return strings.Split(u.notes[set], "\n")
+}
+
+// newSharedUniverse is a universe for these snapshots: whether any of their
+// rules asks for fragments decides what a port test means.
+func newSharedUniverse(family ruleset.Family, snapshots ...*ruleset.Snapshot) *universe {
+	u := newUniverse(family == ruleset.IPv6)
+	for _, s := range snapshots {
+		if s == nil || u.v6 {
+			continue
+		}
+		for i := range s.Tables {
+			t := &s.Tables[i]
+			if t.Family != family || t.Native {
+				continue
+			}
+			for j := range t.Chains {
+				for k := range t.Chains[j].Rules {
+					text := " " + t.Chains[j].Rules[k].Text + " "
+					u.fragments = u.fragments || strings.Contains(text, " -f ")
+				}
+			}
+		}
+	}
+	return u
+}

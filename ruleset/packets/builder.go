@@ -1,0 +1,206 @@
+package packets
+
+import "slices"
+
+// builder makes diagrams of the conditions and chains of both sides.
+type builder struct {
+	*store
+	*layout
+	u *universe
+	// unknownTo says that some translation's destination is not one address.
+	unknownTo bool
+
+	made       map[madeKey]node
+	chains     map[chainKey]node
+	leaves     []leaf
+	leafOf     map[leaf]node
+	effects    []effect
+	effOf      map[effect]int32
+	changes    []change   // of effects, as far as computed
+	meets      *condition // what nat tables are asked for
+	conditions []*condition
+	// care is where anything is asked for at all, false for the rest.
+	care node
+	// deciders names the rules that decide; nil while nobody asks.
+	deciders  []decider
+	deciderOf map[decider]int32
+	attribute bool
+}
+
+type madeKey struct {
+	c  *condition
+	at place
+}
+
+// fits returns the diagram of a condition at a hook.
+func (b *builder) fits(c *condition, at place) node {
+	switch c.op {
+	case always:
+		return trueNode
+	case never:
+		return falseNode
+	}
+	key := madeKey{c, at}
+	if n, ok := b.made[key]; ok {
+		return n
+	}
+	n := b.fit(c, at)
+	b.made[key] = n
+	return n
+}
+
+func (b *builder) fit(c *condition, at place) node {
+	switch c.op {
+	case not:
+		return b.not(b.fits(c.kids[0], at))
+	case atomic:
+		return b.atomFits(c.atom, at)
+	case any_:
+		list := make([]node, len(c.kids))
+		for i, k := range c.kids {
+			list[i] = b.fits(k, at)
+		}
+		return b.orAll(list)
+	case all:
+		// From the last level up each test is put on top of the rest.
+		kids := slices.Clone(c.kids)
+		slices.SortStableFunc(kids, func(x, y *condition) int { return int(y.field) - int(x.field) })
+		n := trueNode
+		for _, k := range kids {
+			n = b.and(b.fits(k, at), n)
+		}
+		return n
+	}
+	return b.test(c, at)
+}
+
+func (b *builder) variable(level int32) node { return b.make(level, falseNode, trueNode) }
+
+// test is the diagram of a test of one field.
+func (b *builder) test(c *condition, at place) node {
+	f := &b.fields[c.field]
+	constant := func(v value) node {
+		if c.set.contains(v) {
+			return trueNode
+		}
+		return falseNode
+	}
+	if c.op == masked {
+		return b.translated(c, f.encodeBits(b.store, c.want, c.mask, trueNode, falseNode), at)
+	}
+	set := c.set
+	switch c.field {
+	case fieldIn:
+		if !at.in {
+			return constant(value{})
+		}
+	case fieldOut:
+		if !at.out {
+			return constant(value{})
+		}
+	case fieldMAC:
+		if !at.in {
+			return falseNode
+		}
+	case fieldTTL:
+		n := f.encode(b.store, shiftTTL(set, at.ttl), c.field.limit(b.v6), trueNode, falseNode)
+		return b.changedTTL(c, n)
+	case fieldState:
+		n := constant(number(stateInvalid))
+		if at.tracked {
+			n = f.encode(b.store, set, c.field.limit(b.v6), trueNode, falseNode)
+		}
+		if g := &b.fields[fieldNotrack]; g.used {
+			n = b.make2(g.levels[0], n, constant(number(stateUntracked)))
+		}
+		return n
+	}
+	return b.translated(c, f.encode(b.store, set, c.field.limit(b.v6), trueNode, falseNode), at)
+}
+
+// make2 is make where lo and hi may ask for earlier levels.
+func (b *builder) make2(level int32, lo, hi node) node {
+	return b.choose(b.variable(level), hi, lo)
+}
+
+// changedTTL makes a test of a time to live that was counted up or down an
+// unknown.
+func (b *builder) changedTTL(c *condition, n node) node {
+	g := &b.fields[fieldTTLChanged]
+	if !g.used {
+		return n
+	}
+	a := Atom{Text: "the changed time to live is " + spansText(fieldTTL, c.set, b.v6)}
+	return b.make2(g.levels[0], n, b.variable(b.atoms[b.u.atomIndex[a]]))
+}
+
+// translated makes a test of a destination that nobody knows after its
+// translation an unknown.
+func (b *builder) translated(c *condition, n node, at place) node {
+	g := &b.fields[fieldTranslation]
+	if !at.behind || !g.used || !b.unknownTo || c.field != fieldDst && c.field != fieldDport {
+		return n
+	}
+	for k := range b.u.translations {
+		t := &b.u.translations[k]
+		known, to := t.known(), t.to
+		if c.field == fieldDport {
+			known, to = t.knownPort(), t.port
+		}
+		if k == 0 || known {
+			continue
+		}
+		then := falseNode
+		switch inside, outside := within(to, c); {
+		case inside:
+			then = trueNode
+		case outside:
+		default:
+			then = b.variable(b.atoms[b.u.atomIndex[b.u.destinationAtom(c, k)]])
+		}
+		here := g.encode(b.store, one(number(uint64(k))), fieldTranslation.limit(b.v6), trueNode, falseNode)
+		n = b.choose(here, then, n)
+	}
+	return n
+}
+
+// within says whether a test holds for all of a range, or for none of it.
+func within(to spans, c *condition) (inside, outside bool) {
+	if len(to) != 1 || c.op != inSet {
+		return false, false
+	}
+	outside = true
+	for _, r := range c.set {
+		if !to[0].low.less(r.low) && !r.high.less(to[0].high) {
+			return true, false
+		}
+		if !r.high.less(to[0].low) && !to[0].high.less(r.low) {
+			outside = false
+		}
+	}
+	return false, outside
+}
+
+func (u *universe) destinationAtom(c *condition, k int) Atom {
+	what := spansText(c.field, c.set, u.v6)
+	if c.op == masked {
+		what = c.want.address(u.v6).String() + "/" + c.mask.address(u.v6).String()
+	}
+	return u.behind(Atom{Text: fieldWords[c.field] + " in " + what}, k)
+}
+
+// atomFits is the diagram of an unknown, which behind a translation is
+// another one if it looks at the destination.
+func (b *builder) atomFits(a int, at place) node {
+	n := b.variable(b.atoms[a])
+	g := &b.fields[fieldTranslation]
+	if !at.behind || !g.used || !b.u.readsDst[a] {
+		return n
+	}
+	for k := 1; k < len(b.u.translations); k++ {
+		here := g.encode(b.store, one(number(uint64(k))), fieldTranslation.limit(b.v6), trueNode, falseNode)
+		other := b.u.atomIndex[b.u.behind(b.u.atoms[a], k)]
+		n = b.choose(here, b.variable(b.atoms[other]), n)
+	}
+	return n
+}

@@ -1,0 +1,226 @@
+package packets
+
+type chainKey struct {
+	c  *chain
+	at place
+}
+
+// Names of conversions for the cache.
+const (
+	toReturn node = iota
+	toCall
+	toNext
+	toTranslated
+	toOutcome
+)
+
+// passAll and the like say how a chain ends.
+func (b *builder) chainNode(c *chain, at place) node {
+	key := chainKey{c, at}
+	if n, ok := b.chains[key]; ok {
+		return n
+	}
+	n := b.rules(c, at)
+	b.chains[key] = n
+	return n
+}
+
+// rules puts a chain's rules in sequence. Neighbours that do the same are one
+// rule that fits what any of them does, while nobody asks which it was.
+func (b *builder) rules(c *chain, at place) node {
+	var parts []node
+	for i := 0; i < len(c.rules); i++ {
+		r := &c.rules[i]
+		fits := b.and(b.fits(r.fits, at), b.care)
+		if fits == falseNode {
+			continue
+		}
+		if b.attribute || !simple(&r.action) {
+			parts = append(parts, b.ruleNode(r, fits, at))
+			continue
+		}
+		same := []node{fits}
+		for i+1 < len(c.rules) && c.rules[i+1].action == r.action {
+			i++
+			if fits := b.and(b.fits(c.rules[i].fits, at), b.care); fits != falseNode {
+				same = append(same, fits)
+			}
+		}
+		parts = append(parts, b.ruleNode(r, b.orAll(same), at))
+	}
+	return b.inSequence(parts)
+}
+
+// simple says that it makes no difference whether a packet fits one or two
+// rules of the action.
+func simple(a *action) bool { return a.kind == accept || a.kind == finish || a.kind == ret }
+
+func (b *builder) inSequence(parts []node) node {
+	switch len(parts) {
+	case 0:
+		return passOn
+	case 1:
+		return parts[0]
+	}
+	left := b.inSequence(parts[:len(parts)/2])
+	return b.then(left, b.inSequence(parts[len(parts)/2:]))
+}
+
+// ruleNode is the diagram of one rule.
+func (b *builder) ruleNode(r *rule, fits node, at place) node {
+	a := &r.action
+	var does node
+	switch a.kind {
+	case jump:
+		does = b.convert(toCall, b.chainNode(r.chain.table.chains[a.chain], at), func(l leaf) leaf {
+			if l.kind == returns {
+				l.kind = continues
+			}
+			return l
+		})
+	case jumpAway:
+		does = b.convert(toReturn, b.chainNode(r.chain.table.chains[a.chain], at), func(l leaf) leaf {
+			if l.kind == continues {
+				l.kind = returns
+			}
+			return l
+		})
+	case either, eitherAccept:
+		kind := continues
+		if a.kind == eitherAccept {
+			kind = accepts
+		}
+		does = b.choose(b.variable(b.atoms[a.unknown]), b.done(r, kind, at), b.done(r, ends, at))
+	default:
+		does = b.done(r, [...]resultKind{goOn: continues, accept: accepts, finish: ends, ret: returns}[a.kind], at)
+	}
+	return b.choose(fits, does, passOn)
+}
+
+// done is the leaf of a rule.
+func (b *builder) done(r *rule, kind resultKind, at place) node {
+	e := r.action.effect
+	if kind == ends {
+		e = noEffect
+	}
+	if e.ttlSet {
+		e.ttl += int16(at.ttl) // as it was at the first hook
+	}
+	l := leaf{kind: kind, effect: b.effect(e)}
+	if kind == ends {
+		l.final, l.with = r.action.final, r.action.with
+	}
+	if b.attribute {
+		d := b.decider(r.chain, r)
+		if kind == ends || kind == accepts {
+			l.by[byVerdict] = d
+		}
+		switch {
+		case e.translation != 0 || e.source != 0:
+			l.by[byTranslation] = d
+		case e != noEffect:
+			l.by[byMark] = d
+		}
+	}
+	return b.leafNode(l)
+}
+
+// stageNode is the diagram of one hook's chains: what passes goes on.
+func (b *builder) stageNode(s *stage) node {
+	nat := s.table == "nat"
+	n := passOn
+	for i := len(s.chains) - 1; i >= 0; i-- {
+		c := s.chains[i]
+		if c == nil {
+			continue
+		}
+		n = b.then(b.closed(c, s.place, nat), n)
+		if nat {
+			// The first table that translates is the last that is asked.
+			n = b.convert(toNext, n, next)
+		}
+	}
+	if nat {
+		n = b.choose(b.fits(b.meets, tracked), n, passOn)
+	}
+	return n
+}
+
+func next(l leaf) leaf {
+	if l.kind == accepts {
+		l.kind = continues
+	}
+	return l
+}
+
+// closed is a base chain with its policy. A packet that it accepts goes on to
+// the next table; one that it translates is accepted still.
+func (b *builder) closed(c *chain, at place, nat bool) node {
+	n := b.convert(toCall, b.chainNode(c, at), func(l leaf) leaf {
+		if l.kind == returns {
+			l.kind = continues
+		}
+		return l
+	})
+	n = b.then(n, b.policy(c))
+	kind := toNext
+	if nat {
+		kind = toTranslated
+	}
+	return b.convert(kind, n, func(l leaf) leaf {
+		e := &b.effects[l.effect]
+		if nat && l.kind == accepts && (e.translation != 0 || e.source != 0) {
+			return l
+		}
+		return next(l)
+	})
+}
+
+func (b *builder) policy(c *chain) node {
+	l := leaf{kind: accepts, effect: b.effect(noEffect)}
+	if c.policy.kind == finish {
+		l.kind, l.final, l.with = ends, c.policy.final, c.policy.with
+	}
+	if b.attribute {
+		l.by[byVerdict] = b.decider(c, nil)
+	}
+	return b.leafNode(l)
+}
+
+// journey is the diagram of a whole journey for the packets of a domain; those
+// outside end nowhere.
+func (b *builder) journey(p *program, j Journey, domain node) node {
+	outside := b.leafNode(leaf{kind: ends, final: nowhere})
+	f := b.choose(domain, passOn, outside)
+	for _, s := range p.stages(j) {
+		f = b.then(f, b.stageNode(&s))
+	}
+	for _, g := range []field{fieldNotrack, fieldTranslation, fieldTTLChanged} {
+		if fl := &b.fields[g]; fl.used && len(fl.levels) > 0 {
+			f = b.zero(f, fl.levels[0], fl.levels[len(fl.levels)-1])
+		}
+	}
+	return f
+}
+
+// nowhere is the verdict on packets that nobody asks for.
+const nowhere Verdict = "nowhere"
+
+// zero is f where the bits of the levels from first to last are 0.
+func (b *builder) zero(f node, first, last int32) node {
+	if f.leaf() || b.nodes[f].level > last {
+		return f
+	}
+	if r, ok := b.lookup(opZero, f, node(first), node(last)); ok {
+		return r
+	}
+	br := b.nodes[f]
+	r := node(0)
+	if br.level >= first {
+		r = b.zero(br.lo, first, last)
+	} else {
+		lo := b.zero(br.lo, first, last)
+		r = b.make(br.level, lo, b.zero(br.hi, first, last))
+	}
+	return b.remember(opZero, f, node(first), node(last), r)
+}

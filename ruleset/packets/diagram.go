@@ -1,0 +1,302 @@
+package packets
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// ErrTooLarge says that two snapshots differ in more ways than the memory
+// bound allows to follow. It is wrapped.
+var ErrTooLarge = errors.New("the difference is too large")
+
+// node is a diagram: an index of the store, or ^leaf.
+type node int32
+
+const (
+	falseNode node = ^0
+	trueNode  node = ^1
+	// Leaves from firstLeaf on are entries of the store's leaves.
+	firstLeaf = 2
+)
+
+func (n node) leaf() bool { return n < 0 }
+
+// store holds the nodes of all diagrams of one comparison. Nodes are shared:
+// two diagrams of one function are one number. Nothing is ever freed but all
+// at once.
+type store struct {
+	ctx   context.Context
+	nodes []branch
+	table []int32 // of nodes by hash, -1 free
+	cache []cached
+	limit int // of nodes
+	steps int
+}
+
+// branch asks for the bit of a level.
+type branch struct {
+	level  int32
+	lo, hi node
+}
+
+type cached struct {
+	op      int32
+	a, b, c node
+	result  node
+}
+
+const leafLevel = int32(1<<31 - 1)
+
+// stopped is what the store panics with when the time or the memory is spent;
+// guard turns it into an error.
+type stopped struct{ err error }
+
+func newStore(ctx context.Context, limit int) *store {
+	s := &store{ctx: ctx, limit: limit, table: make([]int32, 1<<12), cache: make([]cached, 1<<12)}
+	for i := range s.table {
+		s.table[i] = -1
+	}
+	return s
+}
+
+// guard runs fn and returns why it stopped early.
+func guard(fn func()) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			s, ok := r.(stopped)
+			if !ok {
+				panic(r)
+			}
+			err = s.err
+		}
+	}()
+	fn()
+	return nil
+}
+
+func hash3(a, b, c uint32) uint32 {
+	h := a*0x9e3779b1 ^ b*0x85ebca6b ^ c*0xc2b2ae35
+	h ^= h >> 15
+	h *= 0x2c1b3c6d
+	h ^= h >> 13
+	return h
+}
+
+// level returns the level that a diagram asks for first.
+func (s *store) level(n node) int32 {
+	if n < 0 {
+		return leafLevel
+	}
+	return s.nodes[n].level
+}
+
+// cofactors returns what is left of n when the bit of a level is known.
+func (s *store) cofactors(n node, level int32) (lo, hi node) {
+	if n >= 0 {
+		if b := &s.nodes[n]; b.level == level {
+			return b.lo, b.hi
+		}
+	}
+	return n, n
+}
+
+// make returns the diagram that asks for a level and goes on with lo or hi.
+func (s *store) make(level int32, lo, hi node) node {
+	if lo == hi {
+		return lo
+	}
+	mask := uint32(len(s.table) - 1)
+	at := hash3(uint32(level), uint32(lo), uint32(hi)) & mask
+	for s.table[at] >= 0 {
+		if b := &s.nodes[s.table[at]]; b.level == level && b.lo == lo && b.hi == hi {
+			return node(s.table[at])
+		}
+		at = (at + 1) & mask
+	}
+	if len(s.nodes) >= s.limit {
+		panic(stopped{fmt.Errorf("%w: %d nodes of a decision diagram", ErrTooLarge, s.limit)})
+	}
+	n := int32(len(s.nodes))
+	s.nodes = append(s.nodes, branch{level, lo, hi})
+	s.table[at] = n
+	if len(s.nodes)*2 > len(s.table) {
+		s.grow()
+	}
+	return node(n)
+}
+
+func (s *store) grow() {
+	s.table = make([]int32, 2*len(s.table))
+	for i := range s.table {
+		s.table[i] = -1
+	}
+	mask := uint32(len(s.table) - 1)
+	for i := range s.nodes {
+		b := &s.nodes[i]
+		at := hash3(uint32(b.level), uint32(b.lo), uint32(b.hi)) & mask
+		for s.table[at] >= 0 {
+			at = (at + 1) & mask
+		}
+		s.table[at] = int32(i)
+	}
+	if len(s.cache) < len(s.table)/2 && len(s.cache) < 1<<21 {
+		// What was computed so far is lost, which costs time and nothing else.
+		s.cache = make([]cached, len(s.table)/2)
+	}
+}
+
+// tick ends the work when the context does.
+func (s *store) tick() {
+	if s.steps++; s.steps&0xffff == 0 {
+		if err := s.ctx.Err(); err != nil {
+			panic(stopped{err})
+		}
+	}
+}
+
+func (s *store) slot(op int32, a, b, c node) *cached {
+	h := hash3(uint32(op)*31+uint32(a), uint32(b), uint32(c))
+	return &s.cache[h&uint32(len(s.cache)-1)]
+}
+
+func (s *store) lookup(op int32, a, b, c node) (node, bool) {
+	s.tick()
+	if e := s.slot(op, a, b, c); e.op == op && e.a == a && e.b == b && e.c == c {
+		return e.result, true
+	}
+	return 0, false
+}
+
+func (s *store) remember(op int32, a, b, c, result node) node {
+	*s.slot(op, a, b, c) = cached{op, a, b, c, result}
+	return result
+}
+
+// The operations, as the cache knows them; from opSubstitute on the number of
+// the effect is added.
+const (
+	opNone int32 = iota
+	opAnd
+	opOr
+	opLess
+	opChoose
+	opExists
+	opPair
+	opIs
+	opMap
+	opSequence
+	opReplace
+	opZero
+	opSubstitute
+)
+
+func (s *store) and(a, b node) node {
+	switch {
+	case a == falseNode || b == falseNode:
+		return falseNode
+	case a == trueNode || a == b:
+		return b
+	case b == trueNode:
+		return a
+	case a > b:
+		a, b = b, a
+	}
+	if r, ok := s.lookup(opAnd, a, b, 0); ok {
+		return r
+	}
+	level := min(s.level(a), s.level(b))
+	a0, a1 := s.cofactors(a, level)
+	b0, b1 := s.cofactors(b, level)
+	lo := s.and(a0, b0)
+	return s.remember(opAnd, a, b, 0, s.make(level, lo, s.and(a1, b1)))
+}
+
+func (s *store) or(a, b node) node {
+	switch {
+	case a == trueNode || b == trueNode:
+		return trueNode
+	case a == falseNode || a == b:
+		return b
+	case b == falseNode:
+		return a
+	case a > b:
+		a, b = b, a
+	}
+	if r, ok := s.lookup(opOr, a, b, 0); ok {
+		return r
+	}
+	level := min(s.level(a), s.level(b))
+	a0, a1 := s.cofactors(a, level)
+	b0, b1 := s.cofactors(b, level)
+	lo := s.or(a0, b0)
+	return s.remember(opOr, a, b, 0, s.make(level, lo, s.or(a1, b1)))
+}
+
+// less is a without b.
+func (s *store) less(a, b node) node {
+	switch {
+	case a == falseNode || b == trueNode || a == b:
+		return falseNode
+	case b == falseNode:
+		return a
+	}
+	if r, ok := s.lookup(opLess, a, b, 0); ok {
+		return r
+	}
+	level := min(s.level(a), s.level(b))
+	a0, a1 := s.cofactors(a, level)
+	b0, b1 := s.cofactors(b, level)
+	lo := s.less(a0, b0)
+	return s.remember(opLess, a, b, 0, s.make(level, lo, s.less(a1, b1)))
+}
+
+func (s *store) not(a node) node { return s.less(trueNode, a) }
+
+// orAll joins in halves: the partial results stay small.
+func (s *store) orAll(list []node) node {
+	switch len(list) {
+	case 0:
+		return falseNode
+	case 1:
+		return list[0]
+	}
+	left := s.orAll(list[:len(list)/2])
+	return s.or(left, s.orAll(list[len(list)/2:]))
+}
+
+// choose is f where c holds and g elsewhere.
+func (s *store) choose(c, f, g node) node {
+	switch {
+	case c == trueNode || f == g:
+		return f
+	case c == falseNode:
+		return g
+	}
+	if r, ok := s.lookup(opChoose, c, f, g); ok {
+		return r
+	}
+	level := min(s.level(c), s.level(f), s.level(g))
+	c0, c1 := s.cofactors(c, level)
+	f0, f1 := s.cofactors(f, level)
+	g0, g1 := s.cofactors(g, level)
+	lo := s.choose(c0, f0, g0)
+	return s.remember(opChoose, c, f, g, s.make(level, lo, s.choose(c1, f1, g1)))
+}
+
+// exists is where some value of the levels from first to last makes f true.
+func (s *store) exists(f node, first, last int32) node {
+	if f.leaf() || s.nodes[f].level > last {
+		return f
+	}
+	if r, ok := s.lookup(opExists, f, node(first), node(last)); ok {
+		return r
+	}
+	b := s.nodes[f]
+	lo := s.exists(b.lo, first, last)
+	hi := s.exists(b.hi, first, last)
+	if b.level >= first {
+		return s.remember(opExists, f, node(first), node(last), s.or(lo, hi))
+	}
+	return s.remember(opExists, f, node(first), node(last), s.make(b.level, lo, hi))
+}

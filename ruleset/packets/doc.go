@@ -1,0 +1,36 @@
+// Package packets is the packet space of a snapshot: which packets each
+// journey accepts, drops, rejects and translates, and where two snapshots
+// treat a packet differently.
+//
+// # What is exact
+//
+// A journey is a packet's way through the hooks and tables of one family:
+// input, forward or output. Addresses, ports, protocol, interfaces, ICMP types,
+// TCP flags, connection state, marks and the members of ipsets are exact, and
+// so is what targets change on the way: marks, destinations, connection
+// tracking. Everything else is an atom: a named unknown that is equal on both
+// sides where its text is. A difference that depends on one is told with it as
+// a condition.
+//
+// Where both backends hold tables, a packet passes both. At one priority the
+// legacy tables come first, which is the order when the nft ones were there
+// before (nf_hook_entries_grow of net/netfilter/core.c puts a hook before its
+// equals). Bridge, arp and native nftables tables are not part of the space:
+// their changes are structural only.
+//
+// Nothing is claimed about packets that cannot be: a TCP segment of flags that
+// connection tracking takes for invalid is never NEW (tcp_valid_flags and
+// tcp_conntracks of net/netfilter/nf_conntrack_proto_tcp.c), nor an ICMP error
+// (nf_conntrack_proto_icmp.c). Packets of established connections are taken
+// with the addresses that their packets have after translation.
+//
+// # Representation
+//
+// Functions of packets are decision diagrams with shared nodes, whose leaves
+// say what becomes of the packet and what it carries on. The values that the
+// rules of both snapshots tell apart cut each field into classes, and the
+// diagram branches on the bits of a class's number: with 5,000 rules an address
+// has 14 bits, in IPv6 as in IPv4. A chain is the sequence of its rules, put
+// together in halves, and a diagram as well; only packets that a changed rule
+// can touch are followed at all.
+package packets

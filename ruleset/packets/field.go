@@ -1,0 +1,83 @@
+package packets
+
+// field is a dimension of packet space.
+type field uint8
+
+// The fields in the order in which a diagram asks for them. What rules tell
+// apart the most comes first; the marks stand bit by bit beside one another.
+const (
+	fieldIn field = iota
+	fieldOut
+	fieldProto
+	fieldDst
+	fieldDport
+	fieldSrc
+	fieldSport
+	fieldICMP // type<<8 | code
+	fieldFlags
+	fieldState
+	fieldDir  // 0 original, 1 reply
+	fieldDNAT // the connection's status: its destination is translated
+	fieldSNAT
+	fieldFragment // not the first fragment
+	fieldMAC      // source
+	fieldTOS
+	fieldTTL
+	fieldLength
+	fieldPacketType
+	fieldMark
+	fieldConnmark
+	// What happened on the way; both are 0 when a packet comes in.
+	fieldNotrack
+	fieldTranslation // the number of the DNAT that it met
+	fieldTTLChanged
+	fields
+)
+
+// The values of fieldState.
+const (
+	stateNew = iota
+	stateEstablished
+	stateRelated
+	stateInvalid
+	stateUntracked
+	states
+)
+
+var stateNames = [states]string{"NEW", "ESTABLISHED", "RELATED", "INVALID", "UNTRACKED"}
+
+// The values of fieldPacketType, PACKET_HOST and on of linux/if_packet.h.
+var packetTypes = []string{"unicast", "broadcast", "multicast", "otherhost"}
+
+var widths = [fields]int{
+	fieldIn: 128, fieldOut: 128, fieldProto: 8, fieldDst: 32, fieldDport: 16, fieldSrc: 32, fieldSport: 16,
+	fieldICMP: 16, fieldFlags: 6, fieldState: 3, fieldDir: 1, fieldDNAT: 1, fieldSNAT: 1, fieldFragment: 1,
+	fieldMAC: 48, fieldTOS: 8, fieldTTL: 8, fieldLength: 16, fieldPacketType: 2, fieldMark: 32, fieldConnmark: 32,
+	fieldNotrack: 1, fieldTranslation: 31, fieldTTLChanged: 1,
+}
+
+// width returns the number of bits of a field.
+func (f field) width(v6 bool) int {
+	if v6 && (f == fieldSrc || f == fieldDst) {
+		return 128
+	}
+	return widths[f]
+}
+
+// limit returns the largest value of a field.
+func (f field) limit(v6 bool) value {
+	switch f {
+	case fieldState:
+		return number(states - 1)
+	}
+	return ones(f.width(v6))
+}
+
+// bitwise says that a field's tests and changes are about single bits.
+func (f field) bitwise() bool { return f == fieldMark || f == fieldConnmark || f == fieldTOS }
+
+// Protocols that the package knows by number.
+const (
+	protoICMP, protoTCP, protoUDP, protoDCCP      = 1, 6, 17, 33
+	protoICMPv6, protoSCTP, protoUDPLite, protoAH = 58, 132, 136, 51
+)

@@ -1,0 +1,171 @@
+package packets
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/fwc-dev/fwc/ruleset/xtables"
+)
+
+// reader turns the rules of one snapshot and family into conditions.
+type reader struct {
+	*universe
+	sets map[string]*set
+	// scope names the place of the rule that is read: table, chain and, of
+	// several rules of one text, which.
+	scope string
+	// sourceHook says that the rule's chain hangs on hooks that translate
+	// sources.
+	sourceHook bool
+	// unknown counts the unknowns of the rule that is read.
+	unknown int
+}
+
+// condition returns what a rule asks. What it does not understand is an atom;
+// an error is a rule that no program printed.
+func (r *reader) condition(s *xtables.Spec) (*condition, error) {
+	var parts []*condition
+	for i := range s.Header {
+		c, err := r.header(&s.Header[i])
+		if err != nil {
+			return nil, err
+		}
+		parts = append(parts, c)
+	}
+	for i := range s.Matches {
+		c, err := r.match(&s.Matches[i])
+		if err != nil {
+			return nil, fmt.Errorf("-m %s: %w", s.Matches[i].Name, err)
+		}
+		parts = append(parts, c)
+	}
+	return allOf(parts...), nil
+}
+
+func (r *reader) header(o *xtables.Option) (*condition, error) {
+	var c *condition
+	switch o.Name {
+	case "-s", "-d":
+		f := fieldSrc
+		if o.Name == "-d" {
+			f = fieldDst
+		}
+		var err error
+		if c, err = r.address(f, o.Value()); err != nil {
+			c = r.unknownMatch(o.Name+" "+o.Value(), "", f == fieldDst) // a host's name
+		}
+	case "-i":
+		c = in(fieldIn, nameSpans(o.Value()), r.v6)
+	case "-o":
+		c = in(fieldOut, nameSpans(o.Value()), r.v6)
+	case "-p":
+		n, err := xtables.ProtocolNumber(o.Value())
+		if err != nil {
+			return nil, err
+		}
+		c = is(fieldProto, uint64(n))
+	case "-f":
+		c = is(fieldFragment, 1)
+	default:
+		return nil, fmt.Errorf("option %s is not known", o.Name)
+	}
+	return negateIf(o.Negated, c, r.v6), nil
+}
+
+// nameSpans returns the interface names that one with or without + stands for.
+func nameSpans(s string) spans {
+	prefix, open := strings.CutSuffix(s, "+")
+	if !open {
+		return one(ofName(s))
+	}
+	return spans{{ofName(prefix), ofName(prefix).or(ones(128 - 8*len(prefix)))}}
+}
+
+// modules are the matches that are exact.
+var modules map[string]func(*reader, *xtables.Module) (*condition, error)
+
+func init() {
+	modules = map[string]func(*reader, *xtables.Module) (*condition, error){
+		"comment": func(*reader, *xtables.Module) (*condition, error) { return yes, nil },
+		"tcp":     (*reader).transport, "udp": (*reader).transport, "sctp": (*reader).transport, "dccp": (*reader).transport,
+		"multiport": (*reader).multiport,
+		"icmp":      (*reader).icmp, "icmp6": (*reader).icmp, "icmpv6": (*reader).icmp, "ipv6-icmp": (*reader).icmp,
+		"mark": (*reader).mark, "connmark": (*reader).mark,
+		"state": (*reader).conntrack, "conntrack": (*reader).conntrack,
+		"iprange": (*reader).addressRange, "addrtype": (*reader).addressType,
+		"mac": (*reader).mac, "pkttype": (*reader).packetType,
+		"ttl": (*reader).ttl, "hl": (*reader).ttl, "length": (*reader).length,
+		"tos": (*reader).tos, "dscp": (*reader).tos, "ecn": (*reader).tos,
+		"set": (*reader).setMatch,
+	}
+}
+
+// counting are the matches that hold or not by what came before: each place
+// is an unknown of its own.
+var counting = map[string]bool{"limit": true, "hashlimit": true, "statistic": true, "quota": true, "quota2": true,
+	"recent": true, "rateest": true, "nfacct": true, "connlimit": true, "random": true, "nth": true}
+
+// blind are the matches that do not look at the destination address.
+var blind = map[string]bool{"limit": true, "statistic": true, "quota": true, "owner": true, "cgroup": true, "time": true,
+	"cpu": true, "physdev": true, "devgroup": true, "nfacct": true, "rateest": true, "helper": true, "connlabel": true,
+	"connbytes": true, "connlimit": true, "policy": true, "rpfilter": true, "conntrack": true, "tcp": true,
+	"sctp": true, "dccp": true, "ecn": true, "tcpmss": true, "ah": true, "esp": true, "frag": true, "realm": true}
+
+func (r *reader) match(m *xtables.Module) (*condition, error) {
+	if known := modules[m.Name]; known != nil && !m.Opaque {
+		return known(r, m)
+	}
+	// "! -m x --y" and "-m x --y" are one unknown and its opposite.
+	if len(m.Options) == 1 && m.Options[0].Negated && !m.Opaque {
+		return negate(r.option(m, &m.Options[0]), r.v6), nil
+	}
+	scope := ""
+	if counting[m.Name] {
+		scope = r.scope
+	}
+	return r.unknownMatch(moduleText(m), scope, !blind[m.Name]), nil
+}
+
+// option returns an unknown of one option, without its negation.
+func (r *reader) option(m *xtables.Module, o *xtables.Option) *condition {
+	one := xtables.Module{Name: m.Name, Options: []xtables.Option{*o}}
+	one.Options[0].Negated = false
+	scope := ""
+	if counting[m.Name] {
+		scope = r.scope
+	}
+	return r.unknownMatch(moduleText(&one), scope, !blind[m.Name])
+}
+
+func (r *reader) unknownMatch(text, scope string, readsDst bool) *condition {
+	r.unknown++
+	return r.atom(text, scope, readsDst)
+}
+
+func moduleText(m *xtables.Module) string {
+	s := xtables.Spec{Matches: []xtables.Module{*m}}
+	return s.String()
+}
+
+// each returns all options' conditions together.
+func (r *reader) each(m *xtables.Module, test func(o *xtables.Option) (*condition, error)) (*condition, error) {
+	var parts []*condition
+	for i := range m.Options {
+		o := &m.Options[i]
+		c, err := test(o)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", o.Name, err)
+		}
+		parts = append(parts, negateIf(o.Negated, c, r.v6))
+	}
+	return allOf(parts...), nil
+}
+
+// whole adds to a condition that the packet is no later fragment, where any
+// rule asks for those: they have no ports.
+func (r *reader) whole(c *condition) *condition {
+	if !r.fragments {
+		return c
+	}
+	return allOf(is(fieldFragment, 0), c)
+}

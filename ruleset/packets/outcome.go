@@ -1,0 +1,92 @@
+package packets
+
+import "strings"
+
+// Verdict is how a packet's way ends.
+type Verdict string
+
+// The verdicts.
+const (
+	Accept  Verdict = "accepted"
+	Drop    Verdict = "dropped"
+	Reject  Verdict = "rejected"
+	Queue   Verdict = "queued" // to a program
+	Handled Verdict = "handed" // to a target that packet space does not know
+)
+
+// Outcome is what becomes of a packet.
+type Outcome struct {
+	Verdict Verdict
+	// With is the answer of a REJECT, the queue, or the unknown target.
+	With string
+	// Destination and Source are translations of an accepted packet: "DNAT
+	// --to-destination 192.0.2.1:80", "MASQUERADE".
+	Destination, Source string
+	// Marks are the changes of the packet's and its connection's mark, and of
+	// the type of service and time to live.
+	Marks []string
+	// Notes are further changes, as the targets write them.
+	Notes []string
+}
+
+// String returns the outcome in words: "accepted, DNAT --to-destination
+// 192.0.2.1", "rejected with tcp-reset".
+func (o Outcome) String() string {
+	var b strings.Builder
+	b.WriteString(string(o.Verdict))
+	if o.With != "" {
+		switch o.Verdict {
+		case Reject:
+			b.WriteString(" with ")
+		default:
+			b.WriteString(" to ")
+		}
+		b.WriteString(o.With)
+	}
+	for _, s := range append(append([]string{o.Destination, o.Source}, o.Marks...), o.Notes...) {
+		if s != "" {
+			b.WriteString(", ")
+			b.WriteString(s)
+		}
+	}
+	return b.String()
+}
+
+// Passes says whether the packet gets through.
+func (o Outcome) Passes() bool { return o.Verdict == Accept }
+
+// outcome describes how a packet with an effect ended. What was done to a
+// packet that does not pass is of no account, but for a set's new members.
+func (u *universe) outcome(v Verdict, with string, e effect) Outcome {
+	o := Outcome{Verdict: v, With: with}
+	if v == Drop || v == Reject {
+		for _, n := range u.notesOf(int(e.notes)) {
+			if isSetNote(n) {
+				o.Notes = append(o.Notes, n)
+			}
+		}
+		return o
+	}
+	o.Destination = u.translations[e.translation].text
+	o.Source = u.sources[e.source]
+	add := func(s string) {
+		if s != "" {
+			o.Marks = append(o.Marks, s)
+		}
+	}
+	add(e.mark.describe(keepMark, "mark", "connection mark"))
+	add(e.connmark.describe(keepConnmark, "connection mark", "mark"))
+	add(describeTOS(e.tosKeep, e.tosFlip))
+	if e.ttlSet {
+		add("ttl " + itoa(int(e.ttl)))
+	}
+	if e.notrack {
+		add("untracked")
+	}
+	o.Notes = u.notesOf(int(e.notes))
+	return o
+}
+
+// isSetNote says that a remark is about a set's members, which outlive the
+// packet.
+func isSetNote(n string) bool { return strings.HasPrefix(n, "-j SET ") }

@@ -1,0 +1,132 @@
+package packets
+
+import "context"
+
+// prepare makes the builder of two programs of one universe.
+func prepare(ctx context.Context, limit int, u *universe, programs ...*program) *builder {
+	b := &builder{
+		store: newStore(ctx, limit), u: u, meets: meetsNAT(u.v6), care: trueNode,
+		made: map[madeKey]node{}, chains: map[chainKey]node{}, leafOf: map[leaf]node{}, effOf: map[effect]int32{},
+		deciders: make([]decider, 1), deciderOf: map[decider]int32{},
+	}
+	c := &collector{v6: u.v6, seen: map[*condition]bool{}}
+	for _, p := range programs {
+		for _, t := range p.list {
+			for _, ch := range t.list {
+				for i := range ch.rules {
+					c.add(ch.rules[i].fits)
+					c.effect(&ch.rules[i].action.effect)
+				}
+			}
+		}
+	}
+	used := c.used
+	for _, j := range Journeys {
+		for _, x := range possible(j, u.v6, false, true) {
+			c.add(x)
+		}
+	}
+	if u.notrack(programs) {
+		used[fieldNotrack] = true
+	}
+	if len(u.translations) > 1 {
+		// Its packets are told by their state and protocol.
+		c.add(b.meets)
+		used[fieldState], used[fieldProto] = true, true
+		for i := range u.translations {
+			t := &u.translations[i]
+			b.unknownTo = b.unknownTo || i > 0 && (!t.known() || !t.knownPort())
+			if t.known() {
+				c.cut(fieldDst, t.to)
+			}
+			if t.knownPort() {
+				c.cut(fieldDport, t.port)
+			}
+			c.cut(fieldTranslation, one(number(uint64(i))))
+		}
+		used[fieldTranslation] = b.behindAtoms(c)
+	}
+	if len(u.sources) > 1 {
+		c.add(b.meets)
+		used[fieldState], used[fieldProto] = true, true
+	}
+	if used[fieldState] {
+		used[fieldFlags], used[fieldICMP], used[fieldProto] = true, true, true
+	}
+	used[fieldTTLChanged] = used[fieldTTL] && u.changesTTL(programs)
+	if used[fieldTTLChanged] {
+		for _, x := range c.order {
+			if x.op == inSet && x.field == fieldTTL {
+				u.atomNumber(Atom{Text: "the changed time to live is " + spansText(fieldTTL, x.set, u.v6)}, false)
+			}
+		}
+	}
+	for _, f := range []field{fieldNotrack, fieldTTLChanged} {
+		c.cut(f, one(number(1)))
+	}
+	c.used = used
+	b.layout = c.layout(len(u.atoms))
+	b.conditions = c.order
+	b.effect(noEffect)
+	if b.leafNode(leaf{}) != passOn {
+		panic("packets: the first leaf is not the one that passes on")
+	}
+	return b
+}
+
+// effect adds what an effect makes of fields.
+func (c *collector) effect(e *effect) {
+	if e.ttlSet {
+		c.cut(fieldTTL, one(number(uint64(e.ttl))))
+		c.cut(fieldTTL, shiftTTL(one(number(uint64(e.ttl))), 1))
+	}
+}
+
+// behindAtoms gives the unknowns that look at the destination their names
+// behind each translation, and says whether there are any.
+func (b *builder) behindAtoms(c *collector) bool {
+	needed := false
+	for n := range len(b.u.atoms) {
+		if !b.u.readsDst[n] {
+			continue
+		}
+		needed = true
+		for k := 1; k < len(b.u.translations); k++ {
+			b.u.atomNumber(b.u.behind(b.u.atoms[n], k), false)
+		}
+	}
+	if !b.unknownTo {
+		return needed
+	}
+	for _, x := range c.order {
+		if (x.op == inSet || x.op == masked) && (x.field == fieldDst || x.field == fieldDport) {
+			for k := 1; k < len(b.u.translations); k++ {
+				b.u.atomNumber(b.u.destinationAtom(x, k), false)
+			}
+		}
+	}
+	return true
+}
+
+func (u *universe) notrack(programs []*program) bool {
+	return anyEffect(programs, func(e *effect) bool { return e.notrack })
+}
+
+func (u *universe) changesTTL(programs []*program) bool {
+	return anyEffect(programs, func(e *effect) bool { return e.ttlChanged })
+}
+
+func anyEffect(programs []*program, test func(*effect) bool) bool {
+	for _, p := range programs {
+		for _, t := range p.list {
+			for _, c := range t.list {
+				for i := range c.rules {
+					if test(&c.rules[i].action.effect) {
+						return true
+					}
+				}
+			}
+		}
+	}
+	return false
+}

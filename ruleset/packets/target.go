@@ -1,0 +1,323 @@
+package packets
+
+import (
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/fwc-dev/fwc/ruleset/xtables"
+)
+
+// action is what a rule does with a packet that fits.
+type action struct {
+	kind   actionKind
+	chain  string // of a jump or goto
+	effect effect
+	// final is the outcome's word of a verdict that is neither accept nor drop:
+	// "rejected with tcp-reset".
+	final Verdict
+	with  string
+	// unknown is the atom that an unknown target decides by: it goes on, or it
+	// ends the packet's way.
+	unknown int
+}
+
+type actionKind uint8
+
+const (
+	goOn         actionKind = iota // with the effect, if any
+	accept                         // the table, with the effect
+	finish                         // the journey
+	ret                            // to the calling chain
+	jump                           // to a chain and back
+	jumpAway                       // to a chain and back to where this one was called
+	either                         // goOn or finish, by an atom
+	eitherAccept                   // accept or finish, by an atom
+)
+
+// passive are the targets that leave the packet as it is and go on.
+var passive = map[string]bool{"LOG": true, "NFLOG": true, "ULOG": true, "AUDIT": true, "TRACE": true, "RATEEST": true,
+	"LED": true, "IDLETIMER": true, "CHECKSUM": true}
+
+// remarked are the targets that change what packet space does not look into
+// and go on: the change is part of the outcome.
+var remarked = map[string]bool{"TCPMSS": true, "TCPOPTSTRIP": true, "CLASSIFY": true, "SECMARK": true, "CONNSECMARK": true,
+	"TEE": true, "ECN": true, "SET": true, "HMARK": true}
+
+// action returns what a target does, and the condition that must hold beside
+// the rule's for it to do so.
+func (r *reader) action(s *xtables.Spec, chains map[string]bool) (action, *condition, error) {
+	t := &s.Target
+	a := action{effect: noEffect}
+	switch t.Name {
+	case "", "CONTINUE":
+		return a, yes, nil
+	case "ACCEPT":
+		a.kind = accept
+		return a, yes, nil
+	case "DROP":
+		a.kind, a.final = finish, Drop
+		return a, yes, nil
+	case "RETURN":
+		a.kind = ret
+		return a, yes, nil
+	case "REJECT":
+		a.kind, a.final = finish, Reject
+		if o := t.Option("--reject-with"); o != nil {
+			a.with = o.Value()
+		}
+		return a, yes, nil
+	case "QUEUE":
+		a.kind, a.final, a.with = finish, Queue, "0"
+		return a, yes, nil
+	case "NFQUEUE":
+		a.kind, a.final = finish, Queue
+		a.with = strings.TrimSpace(strings.TrimPrefix(targetText(t), "-j NFQUEUE"))
+		return a, yes, nil
+	}
+	if chains[t.Name] {
+		a.kind, a.chain = jump, t.Name
+		if s.Goto {
+			a.kind = jumpAway
+		}
+		return a, yes, nil
+	}
+	if passive[t.Name] {
+		return a, yes, nil
+	}
+	if change := changes[t.Name]; change != nil && !t.Opaque {
+		c, err := change(r, t, &a)
+		if err != nil {
+			return a, nil, fmt.Errorf("-j %s: %w", t.Name, err)
+		}
+		return a, c, nil
+	}
+	if remarked[t.Name] && !t.Opaque {
+		a.effect.notes = int32(r.note(0, targetText(t)))
+		if t.Name == "HMARK" {
+			// A mark that a hash tells: all that tests it is unknown; so much
+			// is kept that it is not the mark from before.
+			a.effect.mark = linear{}
+		}
+		return a, yes, nil
+	}
+	return r.unknownTarget(a, t), yes, nil
+}
+
+func (r *reader) unknownTarget(a action, t *xtables.Module) action {
+	text := targetText(t)
+	r.unknown++
+	a.kind, a.final, a.with = either, Handled, text
+	a.unknown = r.atomNumber(Atom{Text: text + " lets packets go on", Scope: ""}, true)
+	a.effect.notes = int32(r.note(0, text))
+	return a
+}
+
+func targetText(t *xtables.Module) string {
+	s := xtables.Spec{Target: *t}
+	return s.String()
+}
+
+// changes are the targets that change a packet in a way that counts further on.
+var changes map[string]func(*reader, *xtables.Module, *action) (*condition, error)
+
+func init() {
+	changes = map[string]func(*reader, *xtables.Module, *action) (*condition, error){
+		"MARK": (*reader).setMark, "CONNMARK": (*reader).setConnmark,
+		"TOS": (*reader).setTOS, "DSCP": (*reader).setTOS, "TTL": (*reader).setTTL, "HL": (*reader).setTTL,
+		"CT": (*reader).setTracking, "NOTRACK": (*reader).setTracking,
+		"DNAT": (*reader).translate, "REDIRECT": (*reader).translate,
+		"SNAT": (*reader).translateSource, "MASQUERADE": (*reader).translateSource,
+		"NETMAP": (*reader).translateNetwork, "TPROXY": (*reader).proxy,
+	}
+}
+
+func (r *reader) setMark(t *xtables.Module, a *action) (*condition, error) {
+	o := t.Option("--set-xmark")
+	if o == nil {
+		return nil, fmt.Errorf("no mark")
+	}
+	v, mask, err := maskedNumber(o.Value(), 32)
+	a.effect.mark = linear{mark: ^uint32(mask.lo), constant: uint32(v.lo)}
+	return yes, err
+}
+
+// setConnmark follows connmark_tg of xt_connmark.c; a packet without a
+// connection passes by.
+func (r *reader) setConnmark(t *xtables.Module, a *action) (*condition, error) {
+	if t.Option("--left-shift-mark") != nil || t.Option("--right-shift-mark") != nil {
+		a.effect.notes = int32(r.note(0, targetText(t)))
+		return hasConnection(r.v6), nil
+	}
+	mask := func(name string) (uint32, error) {
+		o := t.Option(name)
+		if o == nil {
+			return 1<<32 - 1, nil
+		}
+		n, err := strconv.ParseUint(o.Value(), 0, 32)
+		return uint32(n), err
+	}
+	nf, err := mask("--nfmask")
+	if err != nil {
+		return nil, err
+	}
+	ct, err := mask("--ctmask")
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case t.Option("--save-mark") != nil:
+		a.effect.connmark = linear{mark: nf, connmark: ^ct}
+	case t.Option("--restore-mark") != nil:
+		a.effect.mark = linear{mark: ^nf, connmark: ct}
+	case t.Option("--set-xmark") != nil:
+		v, m, err := maskedNumber(t.Option("--set-xmark").Value(), 32)
+		if err != nil {
+			return nil, err
+		}
+		a.effect.connmark = linear{connmark: ^uint32(m.lo), constant: uint32(v.lo)}
+	default:
+		return nil, fmt.Errorf("no mark")
+	}
+	return hasConnection(r.v6), nil
+}
+
+func (r *reader) setTOS(t *xtables.Module, a *action) (*condition, error) {
+	if o := t.Option("--set-dscp"); o != nil {
+		n, err := strconv.ParseUint(o.Value(), 0, 6)
+		a.effect.tosKeep, a.effect.tosFlip = 3, uint8(n<<2)
+		return yes, err
+	}
+	o := t.Option("--set-tos")
+	if o == nil {
+		return nil, fmt.Errorf("no value")
+	}
+	v, mask, err := maskedNumber(o.Value(), 8)
+	a.effect.tosKeep, a.effect.tosFlip = ^uint8(mask.lo), uint8(v.lo)
+	return yes, err
+}
+
+func (r *reader) setTTL(t *xtables.Module, a *action) (*condition, error) {
+	for _, name := range []string{"--ttl-set", "--hl-set"} {
+		if o := t.Option(name); o != nil {
+			n, err := strconv.ParseUint(o.Value(), 0, 8)
+			a.effect.ttlSet, a.effect.ttl = true, int16(n)
+			return yes, err
+		}
+	}
+	a.effect.ttlChanged = true
+	a.effect.notes = int32(r.note(0, targetText(t)))
+	return yes, nil
+}
+
+// setTracking is about packets that are not tracked yet.
+func (r *reader) setTracking(t *xtables.Module, a *action) (*condition, error) {
+	if t.Name == "NOTRACK" || t.Option("--notrack") != nil {
+		a.effect.notrack = true
+		return yes, nil
+	}
+	a.effect.notes = int32(r.note(0, targetText(t)))
+	return yes, nil
+}
+
+// translate changes the destination.
+func (r *reader) translate(t *xtables.Module, a *action) (*condition, error) {
+	a.kind = accept
+	tr := translation{local: t.Name == "REDIRECT"}
+	text := ""
+	for _, name := range []string{"--to-destination", "--to-ports"} {
+		if o := t.Option(name); o != nil {
+			text = o.Value()
+		}
+	}
+	tr.text = strings.TrimPrefix(targetText(t), "-j ")
+	var err error
+	if tr.local {
+		tr.port, err = natPorts(text)
+	} else {
+		tr.to, tr.port, err = natRange(text)
+	}
+	if err != nil {
+		return nil, err
+	}
+	a.effect.translation = int32(r.translation(tr))
+	return yes, nil
+}
+
+// natRange reads address[-address][:port[-port]], IPv6 in brackets.
+func natRange(s string) (to, port spans, err error) {
+	addresses, ports := s, ""
+	if inner, ok := strings.CutPrefix(s, "["); ok {
+		addresses, ports, _ = strings.Cut(inner, "]")
+		ports = strings.TrimPrefix(ports, ":")
+	} else if i := strings.IndexByte(s, ':'); i >= 0 && strings.Count(s, ":") == 1 {
+		addresses, ports = s[:i], s[i+1:]
+	}
+	if addresses != "" {
+		low, high, isRange := strings.Cut(addresses, "-")
+		a, err := netip.ParseAddr(low)
+		if err != nil {
+			return nil, nil, err
+		}
+		b := a
+		if isRange {
+			if b, err = netip.ParseAddr(high); err != nil {
+				return nil, nil, err
+			}
+		}
+		if b.Less(a) {
+			a, b = b, a
+		}
+		to = spans{{ofAddress(a), ofAddress(b)}}
+	}
+	port, err = natPorts(ports)
+	return to, port, err
+}
+
+// natPorts reads port[-port][/base].
+func natPorts(s string) (spans, error) {
+	if s == "" {
+		return nil, nil
+	}
+	s, _, _ = strings.Cut(s, "/")
+	return numberRange(strings.Replace(s, "-", ":", 1), 16)
+}
+
+func (r *reader) translateSource(t *xtables.Module, a *action) (*condition, error) {
+	a.kind = accept
+	a.effect.source = int32(r.source(strings.TrimPrefix(targetText(t), "-j ")))
+	return yes, nil
+}
+
+// translateNetwork maps networks onto each other: of the destination in
+// PREROUTING and OUTPUT, of the source elsewhere. The host bits stay, which a
+// range of destinations says less of than is known.
+func (r *reader) translateNetwork(t *xtables.Module, a *action) (*condition, error) {
+	a.kind = accept
+	text := strings.TrimPrefix(targetText(t), "-j ")
+	if r.sourceHook {
+		a.effect.source = int32(r.source(text))
+		return yes, nil
+	}
+	tr := translation{text: text, local: true}
+	a.effect.translation = int32(r.translation(tr))
+	return yes, nil
+}
+
+// proxy hands the packet to a local socket, or drops it where none listens.
+func (r *reader) proxy(t *xtables.Module, a *action) (*condition, error) {
+	text := targetText(t)
+	a.kind, a.final = eitherAccept, Drop
+	r.unknown++
+	a.unknown = r.atomNumber(Atom{Text: "a socket listens for " + text}, false)
+	a.effect.notes = int32(r.note(0, text))
+	if o := t.Option("--tproxy-mark"); o != nil {
+		v, mask, err := maskedNumber(o.Value(), 32)
+		if err != nil {
+			return nil, err
+		}
+		a.effect.mark = linear{mark: ^uint32(mask.lo), constant: uint32(v.lo)}
+	}
+	return yes, nil
+}

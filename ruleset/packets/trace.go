@@ -1,0 +1,212 @@
+package packets
+
+// tracer follows one packet through a program, rule by rule as the kernel
+// does: the short way for one packet, and what the diagrams are held to.
+type tracer struct {
+	*program
+	packet  Packet
+	journey Journey
+	effect  effect
+	steps   []Step
+}
+
+type result struct {
+	kind  resultKind
+	final Verdict
+	with  string
+}
+
+type resultKind uint8
+
+const (
+	continues resultKind = iota
+	accepts
+	returns
+	ends
+)
+
+func (t *tracer) run() (Outcome, []Step) {
+	for _, s := range t.stages(t.journey) {
+		if s.table == "nat" && !t.meetsNAT() {
+			continue
+		}
+		for _, c := range s.chains {
+			if c == nil {
+				continue
+			}
+			before := t.effect
+			r := t.chain(c, s.place)
+			if r.kind != accepts && r.kind != ends {
+				t.policyStep(c)
+				r = result{kind: accepts}
+				if c.policy.kind == finish {
+					r = result{ends, c.policy.final, c.policy.with}
+				}
+			}
+			if r.kind == ends {
+				return t.outcome(r.final, r.with, t.effect), t.steps
+			}
+			if s.table == "nat" && (before.translation != t.effect.translation || before.source != t.effect.source) {
+				break // once translated, no further table is asked (nf_nat_inet_fn)
+			}
+		}
+	}
+	return t.outcome(Accept, "", t.effect), t.steps
+}
+
+// meetsNAT says whether the nat tables are asked: of the first packet of a
+// connection (nf_nat_inet_fn of net/netfilter/nf_nat_core.c).
+func (t *tracer) meetsNAT() bool { return t.test(meetsNAT(t.v6), tracked) }
+
+func meetsNAT(v6 bool) *condition {
+	icmp := uint64(protoICMP)
+	if v6 {
+		icmp = protoICMPv6
+	}
+	return anyOf(is(fieldState, stateNew), allOf(is(fieldState, stateRelated), negate(is(fieldProto, icmp), v6)))
+}
+
+func (t *tracer) policyStep(c *chain) {
+	name := "ACCEPT"
+	if c.policy.kind == finish {
+		name = "DROP"
+	}
+	t.steps = append(t.steps, Step{Backend: c.table.backend, Table: c.table.name, Chain: c.name, Text: name})
+}
+
+func (t *tracer) chain(c *chain, at place) result {
+	for i := range c.rules {
+		ru := &c.rules[i]
+		if !t.test(ru.fits, at) {
+			continue
+		}
+		t.steps = append(t.steps, ru.step())
+		a := &ru.action
+		switch a.kind {
+		case jump, jumpAway:
+			r := t.chain(c.table.chains[a.chain], at)
+			if r.kind == accepts || r.kind == ends {
+				return r
+			}
+			if a.kind == jumpAway {
+				return result{kind: returns}
+			}
+		case ret:
+			return result{kind: returns}
+		case finish:
+			return result{ends, a.final, a.with}
+		case either, eitherAccept:
+			if !t.packet.Holds[t.atoms[a.unknown].String()] {
+				return result{ends, a.final, a.with}
+			}
+			t.apply(a.effect, at)
+			if a.kind == eitherAccept {
+				return result{kind: accepts}
+			}
+		default:
+			t.apply(a.effect, at)
+			if a.kind == accept {
+				return result{kind: accepts}
+			}
+		}
+	}
+	return result{kind: continues}
+}
+
+func (r *rule) step() Step {
+	return Step{Backend: r.chain.table.backend, Table: r.chain.table.name, Chain: r.chain.name, Index: r.index + 1,
+		Text: r.source.Text, Line: r.source.Line, Source: r.source.Source}
+}
+
+// apply changes the packet.
+func (t *tracer) apply(e effect, at place) {
+	if e == noEffect {
+		return
+	}
+	p := &t.packet
+	p.Mark, p.Connmark = e.mark.apply(p.Mark, p.Connmark), e.connmark.apply(p.Mark, p.Connmark)
+	p.TOS = p.TOS&e.tosKeep ^ e.tosFlip
+	if e.ttlSet {
+		e.ttl += int16(at.ttl)
+		p.TTL = uint8(e.ttl)
+	}
+	if e.translation != 0 {
+		tr := &t.translations[e.translation]
+		if tr.to != nil {
+			p.Dst = tr.to[0].low.address(t.v6)
+		}
+		if tr.port != nil && p.Proto != protoICMP && p.Proto != protoICMPv6 {
+			p.DPort = uint16(tr.port[0].low.lo)
+		}
+		p.DNAT = true
+	}
+	if e.source != 0 {
+		p.SNAT = true
+	}
+	t.effect = t.then(t.effect, e)
+}
+
+// test says whether the packet fits a condition at a hook.
+func (t *tracer) test(c *condition, at place) bool {
+	switch c.op {
+	case always:
+		return true
+	case never:
+		return false
+	case all:
+		for _, k := range c.kids {
+			if !t.test(k, at) {
+				return false
+			}
+		}
+		return true
+	case any_:
+		for _, k := range c.kids {
+			if t.test(k, at) {
+				return true
+			}
+		}
+		return false
+	case not:
+		return !t.test(c.kids[0], at)
+	case masked:
+		return t.packet.valueOf(c.field).and(c.mask) == c.want
+	case atomic:
+		a := t.atoms[c.atom]
+		if k := t.effect.translation; k != 0 && t.readsDst[c.atom] {
+			a = t.behind(a, int(k))
+		}
+		return t.packet.Holds[a.String()]
+	}
+	v := t.packet.valueOf(c.field)
+	switch c.field {
+	case fieldIn:
+		if !at.in {
+			v = value{}
+		}
+	case fieldOut:
+		if !at.out {
+			v = value{}
+		}
+	case fieldMAC:
+		if !at.in {
+			return false
+		}
+	case fieldTTL:
+		v = number(v.lo - uint64(at.ttl))
+	case fieldState:
+		v = stateAt(v, t.effect.notrack, at)
+	}
+	return c.set.contains(v)
+}
+
+// stateAt is the state that a match sees at a hook.
+func stateAt(v value, notrack bool, at place) value {
+	switch {
+	case notrack:
+		return number(stateUntracked)
+	case !at.tracked:
+		return number(stateInvalid)
+	}
+	return v
+}

@@ -1,0 +1,318 @@
+package packets
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+// fieldWords name fields.
+var fieldWords = [fields]string{
+	fieldIn: "in", fieldOut: "out", fieldProto: "protocol", fieldDst: "dst", fieldDport: "dport", fieldSrc: "src",
+	fieldSport: "sport", fieldICMP: "icmp", fieldFlags: "flags", fieldState: "ctstate", fieldMAC: "mac", fieldTOS: "tos",
+	fieldTTL: "ttl", fieldLength: "length", fieldMark: "mark", fieldConnmark: "connmark",
+}
+
+func describeTOS(keep, flip uint8) string {
+	switch {
+	case keep == 255 && flip == 0:
+		return ""
+	case flip&keep == 0:
+		return fmt.Sprintf("tos 0x%02x/0x%02x", flip, ^keep)
+	}
+	return fmt.Sprintf("tos&0x%02x^0x%02x", keep, flip)
+}
+
+// spansText returns a set of values of a field in words.
+func spansText(f field, s spans, v6 bool) string {
+	if f == fieldSrc || f == fieldDst {
+		return addressWords(prefixes(s, v6))
+	}
+	return rangeWords(ranges(s))
+}
+
+// shown is how many of a list's items a line of words has.
+const shown = 4
+
+// some joins the first items of a list and counts the others.
+func some(items []string) string {
+	if len(items) <= shown {
+		return strings.Join(items, ",")
+	}
+	return strings.Join(items[:shown-1], ",") + fmt.Sprintf(" and %d more", len(items)-shown+1)
+}
+
+func rangeWords(list []Range) string {
+	items := make([]string, len(list))
+	for i, r := range list {
+		items[i] = strconv.FormatUint(r.Low, 10)
+		if r.High != r.Low {
+			items[i] += "-" + strconv.FormatUint(r.High, 10)
+		}
+	}
+	return some(items)
+}
+
+// without returns the ranges up to limit that are not in the list, and whether
+// they are fewer.
+func without(list []Range, limit uint64) ([]Range, bool) {
+	var s spans
+	for _, r := range list {
+		s = append(s, span{number(r.Low), number(r.High)})
+	}
+	rest := ranges(s.invert(number(limit)))
+	return rest, len(rest) < len(list) || len(rest) == 1 && rest[0].Low == rest[0].High && len(list) > 1
+}
+
+func portWords(list []Range) string {
+	if rest, fewer := without(list, 65535); fewer && len(list) > 1 {
+		return "!" + rangeWords(rest)
+	}
+	return rangeWords(list)
+}
+
+func addressWords(list []netip.Prefix) string {
+	if list == nil {
+		return "any"
+	}
+	if rest := complement(list); len(rest) < len(list) && len(rest) > 0 {
+		return "not " + prefixWords(rest)
+	}
+	return prefixWords(list)
+}
+
+func prefixWords(list []netip.Prefix) string {
+	items := make([]string, len(list))
+	for i, p := range list {
+		items[i] = p.String()
+		if p.IsSingleIP() {
+			items[i] = p.Addr().String()
+		}
+	}
+	return some(items)
+}
+
+func complement(list []netip.Prefix) []netip.Prefix {
+	if len(list) == 0 {
+		return nil
+	}
+	v6 := list[0].Addr().Is6()
+	width := list[0].Addr().BitLen()
+	var s spans
+	for _, p := range list {
+		s = append(s, network(ofAddress(p.Addr()), p.Bits(), width)...)
+	}
+	return prefixes(normal(s).invert(ones(width)), v6)
+}
+
+// endpoint is an address with ports.
+func endpoint(addresses []netip.Prefix, ports []Range) string {
+	a := addressWords(addresses)
+	if ports == nil {
+		return a
+	}
+	if len(addresses) > 0 && addresses[0].Addr().Is6() {
+		a = "[" + a + "]"
+	}
+	return a + ":" + portWords(ports)
+}
+
+var protoNames = map[uint64]string{1: "icmp", 2: "igmp", 6: "tcp", 17: "udp", 33: "dccp", 47: "gre", 50: "esp", 51: "ah",
+	58: "icmpv6", 89: "ospf", 112: "vrrp", 132: "sctp", 136: "udplite"}
+
+func protoWords(list []Range) string {
+	prefix := ""
+	if rest, fewer := without(list, 255); fewer && len(list) > 1 || len(rest) == 1 && rest[0].Low == rest[0].High {
+		list, prefix = rest, "!"
+	}
+	var items []string
+	for _, r := range list {
+		if r.High-r.Low > 3 {
+			items = append(items, fmt.Sprintf("protocols %d-%d", r.Low, r.High))
+			continue
+		}
+		for n := r.Low; n <= r.High; n++ {
+			name, ok := protoNames[n]
+			if !ok {
+				name = "protocol " + strconv.FormatUint(n, 10)
+			}
+			items = append(items, name)
+		}
+	}
+	return prefix + some(items)
+}
+
+// Words returns the box in one line: "tcp  any → 192.0.2.5:8800  in eth0".
+func (b *Box) Words() string {
+	parts := []string{"any"}
+	if b.Proto != nil {
+		parts[0] = protoWords(b.Proto)
+	}
+	parts = append(parts, endpoint(b.Src, b.SPort)+" → "+endpoint(b.Dst, b.DPort))
+	add := func(format string, a ...any) { parts = append(parts, fmt.Sprintf(format, a...)) }
+	if b.SrcMask != nil {
+		add("src %s/%s", b.SrcMask.Value, b.SrcMask.Mask)
+	}
+	if b.DstMask != nil {
+		add("dst %s/%s", b.DstMask.Value, b.DstMask.Mask)
+	}
+	if b.ICMP != nil {
+		add("type %s", icmpWords(b.ICMP))
+	}
+	if b.In != nil {
+		add("in %s", some(b.In))
+	}
+	if b.Out != nil {
+		add("out %s", some(b.Out))
+	}
+	if b.State != nil {
+		var items []string
+		for _, s := range b.State {
+			items = append(items, s.String())
+		}
+		add("%s", strings.Join(items, ","))
+	}
+	if b.Reply != nil {
+		add("%s", map[bool]string{true: "reply", false: "original direction"}[*b.Reply])
+	}
+	for _, t := range b.Translated {
+		add("%s", t)
+	}
+	if b.Flags != nil {
+		add("flags %s", flagWords(b.Flags))
+	}
+	if b.Fragment != nil {
+		add("%s", map[bool]string{true: "fragment", false: "no fragment"}[*b.Fragment])
+	}
+	if b.MAC != nil {
+		var items []string
+		for _, r := range b.MAC {
+			items = append(items, macText(r.Low))
+			if r.High != r.Low {
+				items[len(items)-1] += "-" + macText(r.High)
+			}
+		}
+		add("mac %s", some(items))
+	}
+	for name, list := range map[string][]Range{"ttl": b.TTL} {
+		if list != nil {
+			add("%s %s", name, rangeWords(list))
+		}
+	}
+	if b.Length != nil {
+		add("length %s", rangeWords(b.Length))
+	}
+	for _, t := range b.Type {
+		add("%s", packetTypes[t&3])
+	}
+	if b.TOS != nil {
+		add("tos %s", maskWords(b.TOS))
+	}
+	if b.Mark != nil {
+		add("mark %s", maskWords(b.Mark))
+	}
+	if b.Connmark != nil {
+		add("connmark %s", maskWords(b.Connmark))
+	}
+	for _, c := range b.Conditions {
+		add("%s", c.String())
+	}
+	return strings.Join(parts, "  ")
+}
+
+// String returns "if" or "unless" and the unknown.
+func (c Condition) String() string {
+	if c.Holds {
+		return "if " + c.Atom.String()
+	}
+	return "unless " + c.Atom.String()
+}
+
+func macText(n uint64) string {
+	return fmt.Sprintf("%02x:%02x:%02x:%02x:%02x:%02x", n>>40&255, n>>32&255, n>>24&255, n>>16&255, n>>8&255, n&255)
+}
+
+func icmpWords(list []Range) string {
+	var items []string
+	for _, r := range list {
+		low, high := r.Low>>8, r.High>>8
+		switch {
+		case r.Low == r.High:
+			items = append(items, fmt.Sprintf("%d/%d", low, r.Low&255))
+		case r.Low&255 == 0 && r.High&255 == 255 && low == high:
+			items = append(items, fmt.Sprint(low))
+		case r.Low&255 == 0 && r.High&255 == 255:
+			items = append(items, fmt.Sprintf("%d-%d", low, high))
+		default:
+			items = append(items, fmt.Sprintf("%d/%d-%d/%d", low, r.Low&255, high, r.High&255))
+		}
+	}
+	return some(items)
+}
+
+func maskWords(list []Masked) string {
+	var items []string
+	for _, m := range list {
+		items = append(items, fmt.Sprintf("0x%x/0x%x", m.Value, m.Mask))
+	}
+	return some(items)
+}
+
+// flagWords finds the test of flags that a list of combinations is, or names
+// the combinations.
+func flagWords(list []uint8) string {
+	for mask := range uint64(64) {
+		for want := uint64(0); want <= mask; want++ {
+			if want&mask != want {
+				continue
+			}
+			for _, negated := range []bool{false, true} {
+				s := flagSpans(mask, want)
+				if negated {
+					s = s.invert(number(63))
+				}
+				if slices.EqualFunc(numbers(s), list, func(a uint64, b uint8) bool { return a == uint64(b) }) {
+					return not1(!negated, flagList(want)+"/"+flagList(mask))
+				}
+			}
+		}
+	}
+	var items []string
+	for _, f := range list {
+		items = append(items, flagList(uint64(f)))
+	}
+	return some(items)
+}
+
+func flagList(n uint64) string {
+	var items []string
+	for i, name := range flagNames {
+		if n>>i&1 == 1 {
+			items = append(items, name)
+		}
+	}
+	if items == nil {
+		return "NONE"
+	}
+	return strings.Join(items, "+")
+}
+
+// boxesWords joins the boxes of a region.
+func boxesWords(list []Box, cut bool) string {
+	var items []string
+	for i := range list {
+		items = append(items, list[i].Words())
+		if i == shown-1 && len(list) > shown {
+			items = append(items, fmt.Sprintf("and %d more", len(list)-shown))
+			break
+		}
+	}
+	if cut {
+		items = append(items, "and others")
+	}
+	return strings.Join(items, "; ")
+}
