@@ -157,6 +157,8 @@ type candidate struct {
 	undone []undone
 	// former are values that sysctls had before fwc set them.
 	former map[string]string
+	// early is a trial that runs already, nil for none.
+	early *early
 	// notes are for the Result.
 	notes []string
 	// prepare is called under the lock, before anything is written.
@@ -208,7 +210,7 @@ func (s *store) preview(ctx context.Context, c candidate, opts Options) (*Result
 		if err != nil {
 			return nil, err
 		}
-		if _, err = d.plan.trial(ctx, nil); err == nil {
+		if _, err = c.trial(ctx, d); err == nil {
 			return d.result(s, c, Planned), nil
 		}
 		if !c.give(d, err) {

@@ -14,25 +14,43 @@ import (
 // capture reads the live firewall with counters, and the sysctls that the
 // snapshots name. What it finds as it is in one of like is not parsed again.
 func capture(ctx context.Context, like []*ruleset.Snapshot, snapshots ...*ruleset.Snapshot) (*State, error) {
-	scope := netfilter.Scope{Counters: true}
+	raw, err := netfilter.CaptureRaw(ctx, netfilter.Scope{Counters: true, Sysctls: sysctlsOf(snapshots)})
+	if err != nil {
+		return nil, fmt.Errorf("read the live firewall: %w", err)
+	}
+	return parseState(raw, nil, like)
+}
+
+// captureWhole is capture with the kernel's own objects, of the same instant.
+func captureWhole(ctx context.Context, like []*ruleset.Snapshot, snapshots ...*ruleset.Snapshot) (*State, error) {
+	raw, objects, err := netfilter.Whole(ctx, netfilter.Scope{Counters: true, Sysctls: sysctlsOf(snapshots)})
+	if err != nil {
+		return nil, fmt.Errorf("read the live firewall: %w", err)
+	}
+	return parseState(raw, objects, like)
+}
+
+func parseState(raw []ruleset.Dump, objects *netfilter.State, like []*ruleset.Snapshot) (*State, error) {
+	snap, err := parse(raw, like...)
+	if err != nil {
+		return nil, fmt.Errorf("read the live firewall: %w", err)
+	}
+	return &State{Snapshot: snap, Raw: raw, Objects: objects}, nil
+}
+
+// sysctlsOf returns the keys that snapshots name and those that the kernel
+// changes with them.
+func sysctlsOf(snapshots []*ruleset.Snapshot) (keys []string) {
 	for _, s := range snapshots {
 		if s == nil {
 			continue
 		}
 		for _, v := range s.Sysctls {
-			scope.Sysctls = append(scope.Sysctls, v.Key)
-			scope.Sysctls = append(scope.Sysctls, sideEffects(v.Key)...)
+			keys = append(keys, v.Key)
+			keys = append(keys, sideEffects(v.Key)...)
 		}
 	}
-	raw, generation, err := netfilter.CaptureAt(ctx, scope)
-	if err != nil {
-		return nil, fmt.Errorf("read the live firewall: %w", err)
-	}
-	snap, err := parse(raw, like...)
-	if err != nil {
-		return nil, fmt.Errorf("read the live firewall: %w", err)
-	}
-	return &State{Snapshot: snap, Raw: raw, generation: generation}, nil
+	return keys
 }
 
 // parse is dump.Snapshot of what the save programs printed, which takes the

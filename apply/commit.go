@@ -21,8 +21,6 @@ type State struct {
 	// Objects are the kernel's own of it, of the same generation where it is
 	// the present one; nil where nobody has read them.
 	Objects *netfilter.State
-
-	generation uint32 // of nf_tables when it was captured
 }
 
 // Committer changes the calling thread's network namespace.
@@ -39,6 +37,12 @@ type Outcome struct {
 	Transactions int
 	// Fallback says why it was more than one, "" if it was not.
 	Fallback string
+	// Took is how long the change took, from the first to the last thing
+	// changed.
+	Took time.Duration
+	// Exact says that everything of nf_tables was changed as the kernel's own
+	// objects are wanted.
+	Exact bool
 }
 
 // PerTable commits with the tools' own restore programs: sets first, each in

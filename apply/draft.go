@@ -37,7 +37,7 @@ func (s *store) draft(ctx context.Context, c *candidate, opts Options) (*draft, 
 	if g != nil {
 		maps.Copy(former, g.Former)
 	}
-	live, err := capture(ctx, []*ruleset.Snapshot{base, c.ours}, c.ours, base)
+	live, err := captureWhole(ctx, []*ruleset.Snapshot{base, c.ours}, c.ours, base)
 	if err != nil {
 		return nil, err
 	}

@@ -9,9 +9,6 @@ import (
 // change the firewall faster than it can be planned for.
 var ErrBusy = errors.New("the firewall is being changed by another program")
 
-// errOvertaken says that the firewall has changed since a plan was made.
-var errOvertaken = errors.New("the firewall has changed since the plan was made")
-
 // ErrUndone says that an apply failed and that the former firewall stands, as
 // it was.
 var ErrUndone = errors.New("the former firewall stands")

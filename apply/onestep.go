@@ -35,7 +35,10 @@ func (o OneStep) Commit(ctx context.Context, from, to *State) (Outcome, error) {
 		return s.out, err
 	}
 	if why == "" {
+		s.out.Exact = true
+		began := time.Now()
 		err = s.run()
+		s.out.Took = time.Since(began)
 		var refused *netfilter.BatchError
 		if !errors.As(err, &refused) {
 			return s.out, err
@@ -255,7 +258,7 @@ func (s *oneStep) switchTables() error {
 		// uses.
 		if isRefusal(err) {
 			err = errors.Join(err, s.swapSets(s.moves.early), s.destroySets(listsFirst(slices.Clone(s.moves.create))))
-			s.out = Outcome{}
+			s.out.Transactions = 0
 		}
 		return err
 	}

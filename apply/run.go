@@ -20,13 +20,17 @@ func (s *store) run(ctx context.Context, c candidate, opts Options) (*Result, er
 	if err := s.waiting(); err != nil {
 		return nil, err
 	}
+	if !c.back {
+		c.ahead(ctx)
+		defer c.abandon()
+	}
 	d, err := s.draft(ctx, &c, opts)
 	if err != nil {
 		return nil, err
 	}
 	for range replans {
 		objects, from, err := d.try(ctx, &c, opts)
-		if err != nil && (c.give(d, err) || errors.Is(err, errOvertaken)) {
+		if err != nil && c.give(d, err) {
 			if d, err = s.draft(ctx, &c, opts); err == nil {
 				continue
 			}
@@ -37,13 +41,11 @@ func (s *store) run(ctx context.Context, c candidate, opts Options) (*Result, er
 		if len(d.plan.Changes) == 0 && len(from.Tables) == len(d.live.Tables) {
 			return s.unchanged(c, opts, d)
 		}
-		again, err := capture(ctx, []*ruleset.Snapshot{d.live.Snapshot}, c.ours, d.base)
+		still, err := d.holds(ctx)
 		if err != nil {
 			return nil, err
 		}
-		if same(again.Snapshot, d.live.Snapshot) && again.generation == d.live.Objects.Generation() {
-			again.Objects = d.live.Objects
-			d.live = again // with the latest counters
+		if still {
 			r, err := s.commit(ctx, c, opts, d, from, objects)
 			if !errors.Is(err, netfilter.ErrGeneration) || errors.Is(err, ErrNotRestored) {
 				return r, err
@@ -54,6 +56,27 @@ func (s *store) run(ctx context.Context, c candidate, opts Options) (*Result, er
 		}
 	}
 	return nil, fmt.Errorf("%w: it changed %d times while the apply was planned", ErrBusy, replans)
+}
+
+// holds says whether the live firewall is still what the plan starts from. What
+// nf_tables has the commit itself holds to.
+func (d *draft) holds(ctx context.Context) (bool, error) {
+	if hasLegacy(d.live.Snapshot) {
+		again, err := capture(ctx, []*ruleset.Snapshot{d.live.Snapshot}, d.live.Snapshot)
+		return err == nil && same(again.Snapshot, d.live.Snapshot), err
+	}
+	if len(d.live.Sets)+len(d.plan.Wanted.Sets) == 0 {
+		return true, nil
+	}
+	again, err := netfilter.CaptureSets(ctx, nil)
+	if err != nil {
+		return false, err
+	}
+	return same(again, &ruleset.Snapshot{Sets: d.live.Sets}), nil
+}
+
+func hasLegacy(s *ruleset.Snapshot) bool {
+	return slices.ContainsFunc(s.Tables, func(t ruleset.Table) bool { return t.Backend == ruleset.Legacy })
 }
 
 // commit writes the intent down, changes the kernel, reads back, checks, and
@@ -78,8 +101,11 @@ func (s *store) commit(ctx context.Context, c candidate, opts Options, d *draft,
 		out, err = opts.Committer.Commit(s.whole(ctx), &State{Snapshot: from, Raw: d.live.Raw, Objects: d.live.Objects}, to)
 	}
 	took := time.Since(began)
+	if out.Took > 0 {
+		took = out.Took
+	}
 	if err == nil {
-		err = s.prove(ctx, c, opts, d, objects)
+		err = s.prove(ctx, c, opts, d, objects, out.Exact)
 	}
 	if err == nil {
 		err = opts.fault.at("settle")
@@ -158,22 +184,26 @@ func (s *store) begin(c candidate, opts Options, d *draft, from *ruleset.Snapsho
 
 // prove reads the kernel back, holds it to the plan and to the trial, and runs
 // the health check.
-func (s *store) prove(ctx context.Context, c candidate, opts Options, d *draft, objects *netfilter.State) error {
+func (s *store) prove(ctx context.Context, c candidate, opts Options, d *draft, objects *netfilter.State, exact bool) error {
 	if err := opts.fault.at("readback"); err != nil {
 		return err
 	}
-	now, err := capture(ctx, []*ruleset.Snapshot{d.plan.Wanted, d.live.Snapshot}, d.plan.Wanted)
-	if err != nil {
-		return err
-	}
-	if err := equal("read back", d.plan.Wanted, onlySysctls(now.Snapshot, d.plan.Wanted.Sysctls), d.plan.own); err != nil {
+	if !exact || hasLegacy(d.plan.Wanted) || hasLegacy(d.live.Snapshot) {
+		now, err := capture(ctx, []*ruleset.Snapshot{d.plan.Wanted, d.live.Snapshot}, d.plan.Wanted)
+		if err != nil {
+			return err
+		}
+		if err := equal("read back", d.plan.Wanted, onlySysctls(now.Snapshot, d.plan.Wanted.Sysctls), d.plan.own); err != nil {
+			return err
+		}
+	} else if err := d.proveSets(ctx); err != nil {
 		return err
 	}
 	live, err := netfilter.Objects(ctx)
 	if err != nil {
 		return err
 	}
-	list := differ(objects, live, func(k tableKey) bool { return tableOf(d.plan.Wanted, k) != nil && !d.plan.carried[k] })
+	list := differBut(objects, live, d.plan.carried)
 	if len(list) > 0 {
 		return fmt.Errorf("read back: the kernel's objects are not those of the trial: %v", list[0])
 	}
@@ -184,6 +214,16 @@ func (s *store) prove(ctx context.Context, c candidate, opts Options, d *draft, 
 		return c.record() // else when it is confirmed
 	}
 	return nil
+}
+
+// proveSets reads back what no object of nf_tables shows.
+func (d *draft) proveSets(ctx context.Context) error {
+	want := &ruleset.Snapshot{Sets: d.plan.Wanted.Sets, Sysctls: d.plan.Wanted.Sysctls}
+	now, err := netfilter.CaptureSets(ctx, sysctlsOf([]*ruleset.Snapshot{want}))
+	if err != nil {
+		return err
+	}
+	return equal("read back", want, onlySysctls(now, want.Sysctls), all)
 }
 
 // settle makes the pending change the current generation.

@@ -72,3 +72,46 @@ func (p *Plan) trial(ctx context.Context, counters *State) (*netfilter.State, er
 	}
 	return trial(ctx, s, counters)
 }
+
+// early is a trial of the artifact as it is, which begins before the live
+// firewall is read. It is the plan's where nothing of others is kept.
+type early struct {
+	ours   *ruleset.Snapshot
+	result chan trialResult
+	cancel context.CancelFunc
+}
+
+// ahead begins the candidate's trial.
+func (c *candidate) ahead(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	e := &early{ours: c.ours, result: make(chan trialResult, 1), cancel: cancel}
+	go func() {
+		o, err := Trial(ctx, e.ours)
+		e.result <- trialResult{o, err}
+	}()
+	c.early = e
+}
+
+// abandon ends a trial that nobody has waited for.
+func (c *candidate) abandon() {
+	if c.early != nil {
+		c.early.cancel()
+		<-c.early.result
+		c.early = nil
+	}
+}
+
+// trial returns the kernel's own objects of what a plan would send.
+func (c *candidate) trial(ctx context.Context, d *draft) (*netfilter.State, error) {
+	if c.early != nil && c.early.ours == d.plan.Wanted {
+		r := <-c.early.result
+		c.early.result <- r // for a plan made anew
+		return r.objects, r.err
+	}
+	c.abandon()
+	var counters *State
+	if c.back {
+		counters = c.state(d)
+	}
+	return d.plan.trial(ctx, counters)
+}

@@ -6,7 +6,7 @@ import "sort"
 // is paired stands in the same order in both: for each of wanted the index of
 // its counterpart in live, or -1. Copies of one rule are paired in order. Where
 // all keys differ no longer pairing exists.
-func align(live, wanted []string) []int {
+func align[K comparable](live, wanted []K) []int {
 	pair := make([]int, len(wanted))
 	head := 0
 	for head < len(live) && head < len(wanted) && live[head] == wanted[head] {
@@ -18,7 +18,7 @@ func align(live, wanted []string) []int {
 		tail++
 		pair[len(wanted)-tail] = len(live) - tail
 	}
-	at := map[string][]int{}
+	at := map[K][]int{}
 	for i := head; i < len(live)-tail; i++ {
 		at[live[i]] = append(at[live[i]], i)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/fwc-dev/fwc/ruleset"
+	"github.com/fwc-dev/fwc/ruleset/dump"
 )
 
 // CaptureRaw returns what Capture reads as the programs print it: with
@@ -106,6 +107,36 @@ func captureOnce(ctx context.Context, nl *conn, scope Scope, before uint32, err 
 		return nil, err
 	}
 	return join(dumps, d), nil
+}
+
+// CaptureSets returns the ipsets of the namespace and some sysctls, and nothing
+// else.
+func CaptureSets(ctx context.Context, sysctls []string) (*ruleset.Snapshot, error) {
+	nl, err := dial()
+	if err != nil {
+		return nil, err
+	}
+	defer nl.Close()
+	sets, err := nl.sets()
+	if err != nil {
+		return nil, err
+	}
+	var dumps []ruleset.Dump
+	if len(sets) > 0 {
+		if err := checkNames(nil, sets); err != nil {
+			return nil, err
+		}
+		text, err := saveSets(ctx)
+		if err != nil {
+			return nil, err
+		}
+		dumps = append(dumps, ruleset.Dump{Kind: ruleset.IPSet, Text: text})
+	}
+	d, err := readSysctls(sysctls)
+	if err != nil {
+		return nil, err
+	}
+	return dump.Snapshot(join(dumps, d))
 }
 
 // join appends a dump that has text, to the earlier one of its kind if any.

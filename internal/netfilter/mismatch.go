@@ -17,6 +17,8 @@ type Mismatch struct {
 	Chain   string
 	Rule    int    // from 0 in its chain; -1 where it is not about a rule
 	What    string // what differs, in words
+	// Passing says that it is about elements that come and go at run time.
+	Passing bool
 }
 
 // String names the place and the difference.
@@ -79,6 +81,7 @@ func (a *State) Diff(b *State) []Mismatch {
 func diffTable(m Mismatch, a, b *objTable) []Mismatch {
 	var ms []Mismatch
 	add := func(chain string, rule int, what string) {
+		m.Passing = false
 		m.Chain, m.Rule, m.What = chain, rule, what
 		ms = append(ms, m)
 	}
@@ -95,6 +98,7 @@ func diffTable(m Mismatch, a, b *objTable) []Mismatch {
 			add("", -1, fmt.Sprintf("the definition of %s %s differs", x.kind, x.name))
 		case !slices.Equal(x.elems, y.elems):
 			add("", -1, fmt.Sprintf("the elements of %s %s differ", x.kind, x.name))
+			ms[len(ms)-1].Passing = x.runtime() || y.runtime()
 		}
 	})
 	pair(a.chains, b.chains, func(c objChain) string { return c.name }, func(x, y *objChain) {

@@ -2,7 +2,7 @@ package netfilter
 
 import (
 	"encoding/binary"
-	"strings"
+	"hash/maphash"
 
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
@@ -14,31 +14,39 @@ type source struct {
 	names map[uint16]string
 }
 
-// key is what makes a rule that rule, with other names for some ipsets.
-func (r *objRule) key(names map[string]string) string {
-	var b strings.Builder
-	for i := range r.exprs {
-		e := &r.exprs[i]
-		b.WriteString(e.name)
-		part(&b, e.data)
-		for _, s := range e.sets {
-			if n, ok := names[s]; ok {
-				s = n
-			}
-			b.WriteString(s)
-			b.WriteByte(0)
-		}
-	}
-	part(&b, r.userdata)
-	return b.String()
+// mark is what makes a rule that rule, in short: two have the same with a
+// probability of nothing, by seeds that nobody knows beforehand.
+type mark [2]uint64
+
+var seeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
+
+// marks computes the marks of rules, with other names for some ipsets.
+type marks struct {
+	names map[string]string
+	buf   []byte
 }
 
-// part appends data that may hold any bytes, behind its length.
-func part(b *strings.Builder, data []byte) {
-	var n [5]byte
-	binary.NativeEndian.PutUint32(n[1:], uint32(len(data)))
-	b.Write(n[:])
-	b.Write(data)
+func (m *marks) of(r *objRule) mark {
+	b := m.buf[:0]
+	add := func(data []byte) {
+		b = binary.NativeEndian.AppendUint32(b, uint32(len(data)))
+		b = append(b, data...)
+	}
+	for i := range r.exprs {
+		e := &r.exprs[i]
+		b = append(append(b, e.name...), 0)
+		add(e.data)
+		for _, s := range e.sets {
+			if n, ok := m.names[s]; ok {
+				s = n
+			}
+			b = append(append(b, s...), 0)
+		}
+	}
+	b = append(b, 1) // no name begins so
+	add(r.userdata)
+	m.buf = b
+	return mark{maphash.Bytes(seeds[0], b), maphash.Bytes(seeds[1], b)}
 }
 
 // rules changes the rules of a chain from those of from to those of to: lt is
@@ -48,12 +56,14 @@ func (s *scripter) rules(lt, wt *objTable, to, from, former *objChain) {
 	if former == nil {
 		former = &objChain{}
 	}
-	live, wanted := make([]string, len(from.rules)), make([]string, len(to.rules))
+	live, wanted := make([]mark, len(from.rules)), make([]mark, len(to.rules))
+	m := &marks{}
 	for i := range from.rules {
-		live[i] = from.rules[i].key(nil)
+		live[i] = m.of(&from.rules[i])
 	}
+	m.names = s.opts.Stand
 	for i := range to.rules {
-		wanted[i] = to.rules[i].key(s.opts.Stand)
+		wanted[i] = m.of(&to.rules[i])
 	}
 	pairs := align(live, wanted)
 	kept := make([]bool, len(from.rules))
@@ -86,7 +96,7 @@ func (s *scripter) rules(lt, wt *objTable, to, from, former *objChain) {
 		}
 		r, src := &to.rules[i], source{wt, s.wanted.names}
 		if len(gone) > 0 {
-			k := r.key(s.opts.Alias)
+			k := (&marks{names: s.opts.Alias}).of(r)
 			if q := gone[k]; len(q) > 0 {
 				r, src = q[0], source{lt, s.live.names}
 				gone[k] = q[1:]
@@ -122,13 +132,14 @@ func (s *scripter) deletions(t *objTable, c *objChain, kept []bool, n int) {
 
 // states returns the rules that were in a chain and do not stay where they are,
 // by what they are: their counters go on where such a rule is inserted.
-func (s *scripter) states(former, from *objChain, kept []bool) map[string][]*objRule {
-	gone := map[string][]*objRule{}
+func (s *scripter) states(former, from *objChain, kept []bool) map[mark][]*objRule {
+	gone := map[mark][]*objRule{}
+	m := &marks{names: s.opts.Alias}
 	for i := range former.rules {
 		if len(from.rules) > 0 && kept[i] {
 			continue
 		}
-		k := former.rules[i].key(s.opts.Alias)
+		k := m.of(&former.rules[i])
 		gone[k] = append(gone[k], &former.rules[i])
 	}
 	return gone

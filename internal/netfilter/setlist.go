@@ -90,15 +90,26 @@ func (c *conn) objectSets(ctx context.Context) ([]ruleset.Set, error) {
 	if err != nil || len(flags) == 0 {
 		return nil, err
 	}
+	text, err := saveSets(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return stateSets(text, flags)
+}
+
+// saveSets runs ipset save.
+func saveSets(ctx context.Context) ([]byte, error) {
 	path, err := lookup("ipset")
 	if err != nil {
 		return nil, err
 	}
 	out, _, err := run(ctx, nil, path, "save")
-	if err != nil {
-		return nil, err
-	}
-	sets, err := ipset.Parse("ipset save", out)
+	return out, err
+}
+
+// stateSets returns the sets of a save as a State has them.
+func stateSets(text []byte, flags map[string]uint32) ([]ruleset.Set, error) {
+	sets, err := ipset.Parse("ipset save", text)
 	if err != nil {
 		return nil, err
 	}

@@ -114,6 +114,15 @@ func Objects(ctx context.Context) (*State, error) {
 	if err != nil {
 		return nil, err
 	}
+	s := newState(tables, generation, legacy, names)
+	if s.sets, err = nl.objectSets(ctx); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// newState puts a state together, its ipsets aside.
+func newState(tables []objTable, generation uint32, legacy []objTable, names *setNames) *State {
 	s := &State{whole: tables, generation: generation, names: names.known}
 	for _, t := range slices.Concat(tables, legacy) {
 		t.chains, t.objects = slices.Clone(t.chains), slices.Clone(t.objects)
@@ -126,10 +135,7 @@ func Objects(ctx context.Context) (*State, error) {
 	slices.SortFunc(s.tables, func(a, b objTable) int {
 		return cmp.Or(cmp.Compare(a.backend, b.backend), cmp.Compare(a.family, b.family), cmp.Compare(a.name, b.name))
 	})
-	if s.sets, err = nl.objectSets(ctx); err != nil {
-		return nil, err
-	}
-	return s, nil
+	return s
 }
 
 // idle drops what an iptables program makes on the way and what does nothing:
