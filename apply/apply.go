@@ -176,6 +176,7 @@ func applyCandidate(ctx context.Context, c candidate, opts Options) (*Result, er
 		return nil, err
 	}
 	defer s.close()
+	s.fault = opts.fault
 	if c.prepare != nil {
 		if err := c.prepare(&c.generation); err != nil {
 			return nil, err

@@ -104,6 +104,7 @@ func boot(ctx context.Context, opts BootOptions) (*Result, *BootNote, error) {
 		return nil, nil, err
 	}
 	defer s.close()
+	s.fault = opts.fault
 	dropDeadWatchdogs(s.dir)
 	var recovered *Recovery
 	if s.Pending != nil {

@@ -28,7 +28,7 @@ func (h *host) reboot(fn func(h *host)) {
 	if text, err := os.ReadFile(path); err == nil {
 		h.must(os.WriteFile(path, []byte(strings.ReplaceAll(string(text), bootID(), "the boot before")), 0o600))
 	}
-	inside(h.t, func() { fn(&host{t: h.t, ctx: h.ctx, dir: h.dir}) })
+	h.nested(fn)
 }
 
 // judge accepts artifacts of one signer at boot, on a host with this kernel ("":

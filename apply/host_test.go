@@ -42,7 +42,19 @@ func onHost(t *testing.T, fn func(h *host)) {
 
 func inside(t testing.TB, fn func()) {
 	t.Helper()
-	err := netns.Do(func() (err error) {
+	if err := within(fn); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// nested runs fn in another fresh host.
+func (h *host) nested(fn func(h *host)) {
+	h.t.Helper()
+	h.must(within(func() { fn(&host{t: h.t, ctx: h.ctx, dir: h.dir}) }))
+}
+
+func within(fn func()) error {
+	return netns.Do(func() (err error) {
 		defer func() {
 			switch r := recover(); r.(type) {
 			case nil:
@@ -55,9 +67,6 @@ func inside(t testing.TB, fn func()) {
 		fn()
 		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 func (h *host) fatal(args ...any) {

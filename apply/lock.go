@@ -23,6 +23,8 @@ type store struct {
 	dir  string
 	lock *os.File
 	*journal
+
+	fault fault
 }
 
 // open locks the state directory, which it makes if need be, and reads its
@@ -85,11 +87,14 @@ func (s *store) update(change func(*journal)) error {
 		j.Pending = &p
 	}
 	change(&j)
+	if err := s.fault.at("write journal"); err != nil {
+		return err
+	}
 	if err := j.write(s.dir); err != nil {
 		return err
 	}
 	s.journal = &j
-	return nil
+	return s.fault.at("journal written")
 }
 
 // whole returns a context for what changes the kernel, so that the lock outlives

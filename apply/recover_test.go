@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -157,47 +155,6 @@ func TestKilledWhileRecovering(t *testing.T) {
 		if diff := cmp.Diff(before, h.saves()); diff != "" {
 			t.Errorf("not as before (-want +got):\n%s", diff)
 		}
-	})
-}
-
-// TestKilledAnywhen kills applies at random instants: the next start ends on
-// the old firewall or on the new one.
-func TestKilledAnywhen(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
-	rnd := rand.New(rand.NewPCG(seed, 0))
-	onHost(t, func(h *host) {
-		sa, sb := h.built(scriptA), h.built(scriptB)
-		h.applied(sa)
-		began := time.Now()
-		h.applied(sb)
-		whole := time.Since(began)
-		h.applied(sa)
-		rounds := 3 // FWC_KILLS asks for more
-		if n, err := strconv.Atoi(os.Getenv("FWC_KILLS")); err == nil {
-			rounds = n
-		}
-		old := 0
-		for range rounds {
-			cmd := h.victim(sb, "")
-			time.Sleep(time.Duration(rnd.Int64N(int64(whole * 5 / 4))))
-			_ = cmd.Process.Kill()
-			_ = cmd.Wait()
-			_, err := Recover(h.ctx, h.options())
-			h.must(err)
-			live := h.live(&ruleset.Snapshot{})
-			g, err := Current(h.dir)
-			h.must(err)
-			switch {
-			case same(live, sa) && g.Digest != "victim":
-				old++
-			case same(live, sb) && g.Digest == "victim":
-			default:
-				h.fatal("neither the old nor the new firewall, generation", g.Number, h.saves())
-			}
-			h.applied(sa)
-		}
-		t.Logf("%d of %d ended on the old firewall", old, rounds)
 	})
 }
 
