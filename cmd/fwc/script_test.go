@@ -25,6 +25,8 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"fwc":  func() { os.Exit(cli.Main()) },
 		"host": func() { os.Exit(host(os.Args[1:])) },
+		// onpty is in pty_test.go.
+		"onpty": func() { os.Exit(onpty(os.Args[1:])) },
 	})
 }
 
