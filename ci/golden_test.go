@@ -18,7 +18,8 @@ import (
 var update = flag.Bool("update", false, "write the golden parts of testdata/*.txtar anew")
 
 // sides are those of a golden archive. Its comment's first word is what the
-// two are: "artifacts" or "dumps".
+// two are: "artifacts" or "dumps"; "with packets" asks for what becomes of
+// these.
 func sides(t testing.TB, a *txtar.Archive) (old, new ci.Side) {
 	old = ci.Side{Name: "old.rules", Snapshot: snapshot(t, a, "old")}
 	new = ci.Side{Name: "new.rules", Snapshot: snapshot(t, a, "new")}
@@ -52,7 +53,13 @@ func TestGolden(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r := ci.New(sides(t, a))
+			old, new := sides(t, a)
+			r := ci.New(old, new)
+			if strings.Contains(string(a.Comment), "with packets") {
+				if err := r.ComparePackets(t.Context(), old, new); err != nil {
+					t.Fatal(err)
+				}
+			}
 			var text, markdown, json bytes.Buffer
 			for _, err := range []error{
 				r.Text(&text, ci.TextOptions{Members: 8}),

@@ -73,6 +73,7 @@ func (r *Report) top(sections []section, limit int) string {
 	for _, n := range r.Notes {
 		fmt.Fprintf(&b, "%s.\n\n", n)
 	}
+	r.packets(&b, limit/2)
 	r.policies(&b, limit)
 	if len(sections) == 0 {
 		return b.String()

@@ -19,6 +19,11 @@ type Report struct {
 	New   Head `json:"new"`
 	// Summary counts Structure, by subject. A batch counts its members.
 	Summary map[ruleset.Subject]Counts `json:"summary"`
+	// Packets is what that does to packets, nil where it was not asked for or
+	// could not be told; see ComparePackets.
+	Packets *Packets `json:"packets,omitempty"`
+	// PacketsError is why it could not be told, "" if it could.
+	PacketsError string `json:"packetsError,omitempty"`
 	// Artifact are the differences of two artifacts beside the firewall.
 	Artifact []Fact `json:"artifact"`
 	// Structure are the differences of the firewalls, in the order of

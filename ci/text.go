@@ -35,7 +35,8 @@ var colors = map[mark]string{
 }
 
 // Text writes the report for a terminal. The counts are the first line and,
-// where there is anything between, the last. Rules stand with their old and
+// where there is anything between, the last, each with what that does to
+// packets, whose regions come before the rules. Rules stand with their old and
 // new position, marked "+" added, "-" removed, "~" changed (the old rule, then
 // the new one) and ">" moved, among their unchanged neighbours.
 func (r *Report) Text(out io.Writer, opt TextOptions) error {
@@ -47,12 +48,22 @@ func (r *Report) Text(out io.Writer, opt TextOptions) error {
 	for _, n := range r.Notes {
 		fmt.Fprintf(t, "note: %s\n", n)
 	}
+	if r.PacketsError != "" {
+		fmt.Fprintf(t, "packets: not compared: %s\n", termsafe.String(r.PacketsError))
+	}
+	if v := r.Verdict(); v != "" {
+		fmt.Fprintf(t, "packets: %s\n", v)
+		t.packets(r.Packets)
+	}
 	sections := r.sections(opt.Members)
 	for i := range sections {
 		t.section(&sections[i])
 	}
 	if len(sections) > 0 {
 		fmt.Fprintf(t, "\n%s\n", r.Headline())
+		if v := r.Verdict(); v != "" {
+			fmt.Fprintf(t, "packets: %s\n", v)
+		}
 	}
 	return t.Flush()
 }

@@ -139,7 +139,7 @@ func build(c *cli.Context, s Streams) error {
 		return err
 	}
 	if old != nil {
-		if err := printChanges(s, oldName, old, out, built); err != nil {
+		if err := printChanges(c.Context, s, oldName, old, out, built); err != nil {
 			return err
 		}
 	}

@@ -33,6 +33,8 @@ func diffCommand(s Streams) *cli.Command {
 		Flags: []cli.Flag{
 			formatFlag("text", "markdown", "json"),
 			&cli.BoolFlag{Name: "exit-code", Usage: "exit 1 when the firewalls differ"},
+			&cli.BoolFlag{Name: "packets", Usage: "say what the change does to packets; the default for artifacts"},
+			&cli.BoolFlag{Name: "no-packets", Usage: "compare rules only"},
 		},
 		Action: func(c *cli.Context) error {
 			if c.NArg() != 2 {
@@ -43,6 +45,16 @@ func diffCommand(s Streams) *cli.Command {
 				return err
 			}
 			report := ci.New(old, new)
+			if c.Bool("packets") && c.Bool("no-packets") {
+				return usagef("--packets and --no-packets exclude each other")
+			}
+			// A raw dump is one family of a host, and so half of what decides.
+			whole := old.Digest != "" && new.Digest != ""
+			if c.Bool("packets") || whole && !c.Bool("no-packets") {
+				if err := report.ComparePackets(c.Context, old, new); err != nil {
+					return err
+				}
+			}
 			if err := render(s, report, c.String("format")); err != nil {
 				return err
 			}
@@ -193,7 +205,7 @@ func hostSide(ctx context.Context, other ci.Side) (ci.Side, error) {
 }
 
 // printChanges writes what a build changed.
-func printChanges(s Streams, oldName string, old *artifact.Artifact, newName string, new *artifact.Artifact) error {
+func printChanges(ctx context.Context, s Streams, oldName string, old *artifact.Artifact, newName string, new *artifact.Artifact) error {
 	a, err := artifactSide(oldName, old)
 	if err != nil {
 		return err
@@ -202,5 +214,9 @@ func printChanges(s Streams, oldName string, old *artifact.Artifact, newName str
 	if err != nil {
 		return err
 	}
-	return render(s, ci.New(a, b), "text")
+	report := ci.New(a, b)
+	if err := report.ComparePackets(ctx, a, b); err != nil {
+		return err
+	}
+	return render(s, report, "text")
 }

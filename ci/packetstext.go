@@ -1,0 +1,90 @@
+package ci
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/fwc-dev/fwc/internal/termsafe"
+	"github.com/fwc-dev/fwc/ruleset/packets"
+)
+
+// Verdict is what the change does to packets in one sentence, "" where that is
+// not known: "3 rules changed, no packet's fate did" for one that does nothing.
+func (r *Report) Verdict() string {
+	switch p := r.Packets; {
+	case p == nil || r.Equal:
+		return ""
+	case p.Changed:
+		return p.Headline()
+	case len(p.Structural) > 0:
+		return "no packet's fate changed, " + strings.Join(p.Structural, " and ") + " aside"
+	}
+	n := 0
+	for _, c := range r.Summary {
+		n += c.total()
+	}
+	if n == 1 {
+		return "1 change, and no packet's fate changed"
+	}
+	return grouped(n) + " changes, and no packet's fate changed"
+}
+
+// structuralNote says what was compared by its rules only.
+func (p *Packets) structuralNote() string {
+	if len(p.Structural) == 0 {
+		return ""
+	}
+	return "compared by rules only, not by packets: " + strings.Join(p.Structural, ", ")
+}
+
+// packets writes the regions.
+func (t textWriter) packets(p *Packets) {
+	if note := p.structuralNote(); note != "" {
+		fmt.Fprintf(t, "note: %s\n", note)
+	}
+	for _, c := range changeWords {
+		first := true
+		for i := range p.Regions {
+			r := &p.Regions[i]
+			if r.Change != c.change {
+				continue
+			}
+			if first {
+				fmt.Fprintf(t, "\n%s\n", t.paint(bold, c.words))
+				first = false
+			}
+			t.region(r)
+		}
+	}
+	if p.Cut {
+		fmt.Fprintln(t, "  … and more, which are left out")
+	}
+}
+
+// changeColors are red for what is let in: that is what a reviewer must see.
+var changeColors = map[packets.Change]string{packets.Allowed: red, packets.Blocked: green, packets.Other: yellow}
+
+func (t textWriter) region(r *Region) {
+	fmt.Fprintf(t, "  %s %s  %s : %s\n", r.Journey, r.Family, t.paint(changeColors[r.Change], termsafe.String(r.Match)),
+		termsafe.String(r.Old+" → "+r.New))
+	for _, side := range []struct {
+		word  string
+		rules []Decider
+	}{{"was", r.OldRules}, {"is", r.NewRules}} {
+		for i := range side.rules {
+			if i == mostDeciders {
+				fmt.Fprintf(t, "      %-8s… and %s more rules\n", "", grouped(len(side.rules)-i))
+				break
+			}
+			word := side.word
+			if i > 0 {
+				word = ""
+			}
+			fmt.Fprintf(t, "      %-8s%s\n", word, t.paint(faint, termsafe.String(side.rules[i].String())))
+		}
+	}
+	fmt.Fprintf(t, "      %-8s%s\n", "example", termsafe.String(r.Example.String()))
+}
+
+// mostDeciders is how many deciding rules of a region are named.
+const mostDeciders = 3
