@@ -3,10 +3,12 @@ package apply
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/fwc-dev/fwc/internal/netfilter"
+	"github.com/fwc-dev/fwc/internal/netns"
 	"github.com/fwc-dev/fwc/ruleset"
 	"github.com/fwc-dev/fwc/ruleset/dump"
 )
@@ -14,20 +16,42 @@ import (
 // capture reads the live firewall with counters, and the sysctls that the
 // snapshots name. What it finds as it is in one of like is not parsed again.
 func capture(ctx context.Context, like []*ruleset.Snapshot, snapshots ...*ruleset.Snapshot) (*State, error) {
-	raw, err := netfilter.CaptureRaw(ctx, netfilter.Scope{Counters: true, Sysctls: sysctlsOf(snapshots)})
-	if err != nil {
-		return nil, fmt.Errorf("read the live firewall: %w", err)
-	}
-	return parseState(raw, nil, like)
+	return captureBy(ctx, like, snapshots, func(scope netfilter.Scope) ([]ruleset.Dump, *netfilter.State, error) {
+		raw, err := netfilter.CaptureRaw(ctx, scope)
+		return raw, nil, err
+	})
 }
 
 // captureWhole is capture with the kernel's own objects, of the same instant.
 func captureWhole(ctx context.Context, like []*ruleset.Snapshot, snapshots ...*ruleset.Snapshot) (*State, error) {
-	raw, objects, err := netfilter.Whole(ctx, netfilter.Scope{Counters: true, Sysctls: sysctlsOf(snapshots)})
+	return captureBy(ctx, like, snapshots, func(scope netfilter.Scope) ([]ruleset.Dump, *netfilter.State, error) {
+		return netfilter.Whole(ctx, scope)
+	})
+}
+
+// captureBy reads the live firewall, or where others change it too fast for
+// that a copy, which has the objects too.
+func captureBy(ctx context.Context, like, snapshots []*ruleset.Snapshot, read func(netfilter.Scope) ([]ruleset.Dump, *netfilter.State, error)) (*State, error) {
+	scope := netfilter.Scope{Counters: true, Sysctls: sysctlsOf(snapshots), Impatient: true}
+	raw, objects, err := read(scope)
+	hectic := errors.Is(err, netfilter.ErrChanging)
+	if hectic {
+		raw, objects, err = netfilter.CaptureStill(ctx, scope, netns.Do)
+	}
+	var un *netfilter.UncarriedError
+	if errors.As(err, &un) {
+		scope.Impatient = false
+		raw, objects, err = read(scope)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read the live firewall: %w", err)
 	}
-	return parseState(raw, objects, like)
+	s, err := parseState(raw, objects, like)
+	if err != nil {
+		return nil, err
+	}
+	s.hectic = hectic
+	return s, nil
 }
 
 func parseState(raw []ruleset.Dump, objects *netfilter.State, like []*ruleset.Snapshot) (*State, error) {

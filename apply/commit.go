@@ -21,6 +21,8 @@ type State struct {
 	// Objects are the kernel's own of it, of the same generation where it is
 	// the present one; nil where nobody has read them.
 	Objects *netfilter.State
+
+	hectic bool // others were changing it too fast for anything but a copy
 }
 
 // Committer changes the calling thread's network namespace.

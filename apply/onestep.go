@@ -253,7 +253,7 @@ func (s *oneStep) switchTables() error {
 	if err := s.swapSets(s.moves.early); err != nil {
 		return err
 	}
-	if err := s.send(s.script); err != nil {
+	if err := s.send(s.script, s.live); err != nil {
 		// Nothing of the firewall is changed but the sets that no rule of it
 		// uses.
 		if isRefusal(err) {
@@ -287,11 +287,11 @@ func isRefusal(err error) bool {
 	return errors.Is(err, netfilter.ErrGeneration) || errors.As(err, &refused)
 }
 
-func (s *oneStep) send(script *netfilter.Script) error {
+func (s *oneStep) send(script *netfilter.Script, live *netfilter.State) error {
 	if script == nil || script.Empty() {
 		return nil
 	}
-	if err := script.Send(s.ctx); err != nil {
+	if err := script.SendFrom(s.ctx, live); err != nil {
 		return err
 	}
 	s.out.Transactions++
@@ -325,7 +325,7 @@ func (s *oneStep) switchBack() error {
 		if err != nil {
 			return err
 		}
-		if err = s.send(script); err == nil {
+		if err = s.send(script, live); err == nil {
 			s.because("sets that change with the rules get their names back in a second one")
 			return nil
 		}

@@ -28,9 +28,14 @@ func (s *store) run(ctx context.Context, c candidate, opts Options) (*Result, er
 	if err != nil {
 		return nil, err
 	}
+	calm := &calm{wait: opts.LockWait}
+	defer calm.end()
 	for range replans {
 		objects, from, err := d.try(ctx, &c, opts)
-		if err != nil && c.give(d, err) {
+		if err != nil && (c.give(d, err) || calm.helps(d, err)) {
+			if ctx, err = calm.begin(ctx, d); err != nil {
+				return nil, err
+			}
 			if d, err = s.draft(ctx, &c, opts); err == nil {
 				continue
 			}
@@ -41,7 +46,7 @@ func (s *store) run(ctx context.Context, c candidate, opts Options) (*Result, er
 		if len(d.plan.Changes) == 0 && len(from.Tables) == len(d.live.Tables) {
 			return s.unchanged(c, opts, d)
 		}
-		still, err := d.holds(ctx)
+		still, err := calm.settled(ctx, d)
 		if err != nil {
 			return nil, err
 		}
@@ -50,6 +55,9 @@ func (s *store) run(ctx context.Context, c candidate, opts Options) (*Result, er
 			if !errors.Is(err, netfilter.ErrGeneration) || errors.Is(err, ErrNotRestored) {
 				return r, err
 			}
+		}
+		if ctx, err = calm.begin(ctx, d); err != nil {
+			return nil, err
 		}
 		if d, err = s.draft(ctx, &c, opts); err != nil {
 			return nil, err
@@ -194,7 +202,7 @@ func (s *store) prove(ctx context.Context, c candidate, opts Options, d *draft, 
 			return err
 		}
 		if err := equal("read back", d.plan.Wanted, onlySysctls(now.Snapshot, d.plan.Wanted.Sysctls), d.plan.own); err != nil {
-			return err
+			return s.proveBeside(ctx, c, opts, d, err)
 		}
 	} else if err := d.proveSets(ctx); err != nil {
 		return err
@@ -205,8 +213,14 @@ func (s *store) prove(ctx context.Context, c candidate, opts Options, d *draft, 
 	}
 	list := differBut(objects, live, d.plan.carried)
 	if len(list) > 0 {
-		return fmt.Errorf("read back: the kernel's objects are not those of the trial: %v", list[0])
+		err := fmt.Errorf("read back: the kernel's objects are not those of the trial: %v", list[0])
+		return s.proveBeside(ctx, c, opts, d, err)
 	}
+	return s.accept(ctx, c, opts)
+}
+
+// accept runs the health check, and counts the artifact as applied.
+func (s *store) accept(ctx context.Context, c candidate, opts Options) error {
 	if err := check(ctx, opts); err != nil {
 		return err
 	}

@@ -25,7 +25,10 @@ func CaptureAt(ctx context.Context, scope Scope) ([]ruleset.Dump, uint32, error)
 		return nil, 0, err
 	}
 	defer nl.Close()
-	for range again(ctx) {
+	for i := range again(ctx) {
+		if scope.Impatient && i > 1 {
+			break
+		}
 		before, err := nl.generation()
 		if err != nil && !errors.Is(err, errAbsent) {
 			return nil, 0, err

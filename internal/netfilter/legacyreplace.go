@@ -28,7 +28,12 @@ const lockPoll = 5 * time.Millisecond
 // of them changes a table until the returned function is called. It waits for
 // up to wait, 0 for ever, and then returns an error that wraps ErrLocked.
 // XTABLES_LOCKFILE in the environment names another file, as for iptables(8).
+//
+// With a context of HoldLegacy it is taken already.
 func LockLegacy(ctx context.Context, wait time.Duration) (unlock func(), err error) {
+	if holdsLegacy(ctx) {
+		return func() {}, nil
+	}
 	path := os.Getenv("XTABLES_LOCKFILE")
 	if path == "" {
 		path = xtablesLock
@@ -60,6 +65,22 @@ func LockLegacy(ctx context.Context, wait time.Duration) (unlock func(), err err
 		}
 	}
 }
+
+// legacyHeld is the context's key that says who holds the lock.
+type legacyHeld struct{}
+
+func holdsLegacy(ctx context.Context) bool { return ctx.Value(legacyHeld{}) != nil }
+
+// HoldLegacy takes the lock for all that is done with the context that it
+// returns, programs included.
+func HoldLegacy(ctx context.Context, wait time.Duration) (held context.Context, unlock func(), err error) {
+	unlock, err = LockLegacy(ctx, wait)
+	return context.WithValue(ctx, legacyHeld{}, true), unlock, err
+}
+
+// heldLock is a lock of their own for programs that are run by who holds the
+// real one.
+const heldLock = "/run/fwc-xtables.lock"
 
 // ReplaceOptions say how ReplaceLegacy treats counters.
 type ReplaceOptions struct {

@@ -17,4 +17,7 @@ type Scope struct {
 	// arptables-save -c and ebtables-save -c do; those of legacy arptables
 	// and ebtables are left out. A Snapshot has none.
 	Counters bool
+	// Impatient gives up after a few attempts if others change the ruleset
+	// while it is read, in the place of seconds.
+	Impatient bool
 }

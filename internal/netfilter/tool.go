@@ -66,6 +66,9 @@ type process struct {
 func start(ctx context.Context, stdin []byte, path string, args ...string) (*process, error) {
 	p := &process{tool: filepath.Base(path), cmd: exec.CommandContext(ctx, path, args...)}
 	p.cmd.Env = environ()
+	if holdsLegacy(ctx) {
+		p.cmd.Env = append(p.cmd.Env, "XTABLES_LOCKFILE="+heldLock)
+	}
 	p.cmd.Stdin = bytes.NewReader(stdin)
 	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
 	p.cmd.WaitDelay = time.Second

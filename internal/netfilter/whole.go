@@ -15,7 +15,10 @@ func Whole(ctx context.Context, scope Scope) ([]ruleset.Dump, *State, error) {
 		return nil, nil, err
 	}
 	defer nl.Close()
-	for range again(ctx) {
+	for i := range again(ctx) {
+		if scope.Impatient && i > 1 {
+			break
+		}
 		before, err := nl.generation()
 		if err != nil && !errors.Is(err, errAbsent) {
 			return nil, nil, err
