@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-var applies = flag.Int("applies", 6, "how often TestWriters applies")
+var applies = flag.Int("applies", 4, "how often TestWriters applies")
 
 // writer adds rules to its own chain and deletes them again, in a transaction
 // each, at a steady pace: a program that has iptables-restore --noflush open.
