@@ -2,6 +2,7 @@ package apply
 
 import (
 	"context"
+	"slices"
 
 	"github.com/fwc-dev/fwc/internal/netfilter"
 	"github.com/fwc-dev/fwc/internal/netns"
@@ -14,16 +15,10 @@ import (
 // enough: it accepts a jump to a chain that is not there. The error is a
 // *TrialError.
 func Trial(ctx context.Context, s *ruleset.Snapshot) (*netfilter.State, error) {
-	p := newParts()
-	for i := range s.Tables {
-		p.add(&s.Tables[i], s)
-	}
-	p.sets = s.Sets
-	bare, err := p.snapshot()
-	if err != nil {
-		return nil, err
-	}
-	return trial(ctx, bare, nil)
+	bare := *s
+	bare.Sysctls = nil
+	bare.Dumps = slices.DeleteFunc(slices.Clone(s.Dumps), func(d ruleset.Dump) bool { return d.Kind == ruleset.SysctlSet })
+	return trial(ctx, &bare, nil)
 }
 
 // trial is Trial; the objects have the counters of a state, nil for none.
@@ -41,19 +36,16 @@ func trial(ctx context.Context, s *ruleset.Snapshot, counters *State) (*netfilte
 		if err := load(ctx, loaded); err != nil {
 			return err
 		}
-		raw, err := netfilter.CaptureRaw(ctx, netfilter.Scope{})
-		if err != nil {
+		var raw []ruleset.Dump
+		var err error
+		if raw, objects, err = netfilter.Whole(ctx, netfilter.Scope{}); err != nil {
 			return err
 		}
 		got, err := parse(raw, s)
 		if err != nil {
 			return err
 		}
-		if err := equal("what was loaded", s, got, all); err != nil {
-			return err
-		}
-		objects, err = netfilter.Objects(ctx)
-		return err
+		return equal("what was loaded", s, got, all)
 	})
 	if err != nil {
 		if ctx.Err() != nil {

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"runtime/debug"
 	"time"
 
 	"github.com/fwc-dev/fwc/apply"
@@ -96,6 +98,7 @@ func runApply(c *command.Context, s Streams, dry bool) error {
 	if c.IsSet("confirm") && c.Duration("confirm") < time.Second {
 		return usagef("--confirm wants a second or more, such as 60s")
 	}
+	hurry()
 	keep := apply.Keep(c.StringSlice("keep"))
 	accepted, err := accept(c.Context, c, c.Args().First())
 	if err != nil {
@@ -110,6 +113,15 @@ func runApply(c *command.Context, s Streams, dry bool) error {
 		return explain(s, err)
 	}
 	return printApplied(c, s, r)
+}
+
+// hurry trades memory for time: an apply of 20,000 rules takes a second, and a
+// tenth of it less with a collection of garbage less often. GOGC in the
+// environment decides otherwise.
+func hurry() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(400)
+	}
 }
 
 // explain lists what an error can only count.

@@ -26,40 +26,58 @@ func Probe(ctx context.Context) (ruleset.Toolchain, error) {
 		Kernel: unix.ByteSliceToString(uts.Release[:]),
 		Arch:   unix.ByteSliceToString(uts.Machine[:]),
 	}
-	path, err := lookup("iptables")
-	if err != nil {
-		return ruleset.Toolchain{}, err
-	}
-	if t.IPTables, t.Backend, err = version(ctx, path, "-V"); err != nil {
-		return ruleset.Toolchain{}, err
-	}
-	for _, p := range []struct {
+	tools := []struct {
 		tool, flag string
 		to         *string
+		p          *process // under way
+		path       string
 	}{
-		{"ipset", "-v", &t.IPSet},
-		{"arptables", "-V", &t.ARPTables},
-		{"ebtables", "-V", &t.EBTables},
-		{"nft", "-v", &t.NFT},
-	} {
-		path, err := lookup(p.tool)
-		if isNoTool(err) {
-			continue
+		{"iptables", "-V", &t.IPTables, nil, ""},
+		{"ipset", "-v", &t.IPSet, nil, ""},
+		{"arptables", "-V", &t.ARPTables, nil, ""},
+		{"ebtables", "-V", &t.EBTables, nil, ""},
+		{"nft", "-v", &t.NFT, nil, ""},
+	}
+	var err error
+	for i := range tools { // all at once
+		p := &tools[i]
+		if p.path, err = lookup(p.tool); err != nil {
+			if i > 0 && isNoTool(err) {
+				err = nil
+				continue
+			}
+			break
 		}
-		ask := func() (err error) {
-			*p.to, _, err = version(ctx, path, p.flag)
-			return err
+		if !makesByAsking(p.path) {
+			if p.p, err = start(ctx, nil, p.path, p.flag); err != nil {
+				break
+			}
 		}
-		err = netns.ErrNotPermitted
-		if makesByAsking(path) {
-			err = netns.Do(ask)
+	}
+	for i := range tools {
+		p := &tools[i]
+		var backend ruleset.Backend
+		switch {
+		case p.p != nil:
+			werr := p.p.wait(ctx)
+			if err == nil {
+				*p.to, backend, err = p.p.version(p.path, p.flag, werr)
+			}
+		case p.path != "" && err == nil:
+			ask := func() (err error) {
+				*p.to, _, err = version(ctx, p.path, p.flag)
+				return err
+			}
+			if err = netns.Do(ask); errors.Is(err, netns.ErrNotPermitted) {
+				err = ask()
+			}
 		}
-		if errors.Is(err, netns.ErrNotPermitted) {
-			err = ask()
+		if i == 0 {
+			t.Backend = backend
 		}
-		if err != nil {
-			return ruleset.Toolchain{}, err
-		}
+	}
+	if err != nil {
+		return ruleset.Toolchain{}, err
 	}
 	return t, nil
 }
@@ -84,9 +102,18 @@ var versionLine = regexp.MustCompile(`(?m)^\S+ v?(\d+(?:\.\d+)+[0-9A-Za-z.+~-]*)
 // version runs a program and returns its version and, for an xtables program,
 // its backend.
 func version(ctx context.Context, path, flag string) (string, ruleset.Backend, error) {
+	p, err := start(ctx, nil, path, flag)
+	if err != nil {
+		return "", "", err
+	}
+	return p.version(path, flag, p.wait(ctx))
+}
+
+// version reads what a program printed that ended with err.
+func (p *process) version(path, flag string, err error) (string, ruleset.Backend, error) {
 	// ipset warns on standard error, and fails, where the kernel has no ipset
 	// or another protocol; its version is on standard output all the same.
-	stdout, stderr, err := run(ctx, nil, path, flag)
+	stdout, stderr := p.stdout.Bytes(), p.stderr.Bytes()
 	m := versionLine.FindSubmatch(stdout)
 	if m == nil {
 		if m = versionLine.FindSubmatch(stderr); m == nil {

@@ -77,57 +77,68 @@ func (s *scripter) rules(lt, wt *objTable, to, from, former *objChain) {
 	s.script.Kept += n
 	s.script.Deleted += len(live) - n
 	s.script.Inserted += len(wanted) - n
-	s.deletions(lt, from, kept, n)
-	if n == len(wanted) {
-		return
-	}
 	gone := s.states(former, from, kept)
+	flushed := s.flush(lt, from, n)
 	what := "chain " + to.name
-	next := len(from.rules) // the kept rule that what is inserted stands ahead of
-	ahead := make([]int, len(pairs))
-	for i := len(pairs) - 1; i >= 0; i-- {
-		if ahead[i] = next; pairs[i] >= 0 {
-			next = pairs[i]
+	// From one kept rule to the next: what is wanted between them takes the
+	// places of what stands there.
+	i, at := 0, 0
+	for i <= len(to.rules) {
+		end := i
+		for end < len(to.rules) && pairs[end] < 0 {
+			end++
 		}
-	}
-	for i := range to.rules {
-		if pairs[i] >= 0 {
-			continue
+		next := len(from.rules)
+		if end < len(to.rules) {
+			next = pairs[end]
 		}
-		r, src := &to.rules[i], source{wt, s.wanted.names}
-		if len(gone) > 0 {
-			k := (&marks{names: s.opts.Alias}).of(r)
-			if q := gone[k]; len(q) > 0 {
-				r, src = q[0], source{lt, s.live.names}
-				gone[k] = q[1:]
-				s.script.Moved++
+		for ; i < end || at < next; i, at = i+1, at+1 {
+			o := op{family: familyNumber(lt.family), what: what}
+			o.attrs = s.named(lt, unix.NFTA_RULE_TABLE, unix.NFTA_RULE_CHAIN, to.name)
+			handle := func(typ uint16, i int) {
+				o.attrs = attr(o.attrs, typ, binary.BigEndian.AppendUint64(nil, from.rules[i].handle))
 			}
+			o.msg = unix.NFT_MSG_NEWRULE
+			switch old := at < next && !flushed; {
+			case i >= end && !old:
+				continue
+			case i >= end:
+				o.msg = unix.NFT_MSG_DELRULE
+				handle(unix.NFTA_RULE_HANDLE, at)
+			case old: // with one search: to find a rule the kernel walks the chain
+				o.flags = netlink.Replace
+				handle(unix.NFTA_RULE_HANDLE, at)
+			case next < len(from.rules):
+				o.flags = netlink.Create
+				handle(unix.NFTA_RULE_POSITION, next)
+			default:
+				o.flags = netlink.Create | netlink.Append
+			}
+			if i < end {
+				r, src := &to.rules[i], source{wt, s.wanted.names}
+				if len(gone) > 0 {
+					k := (&marks{names: s.opts.Alias}).of(r)
+					if q := gone[k]; len(q) > 0 {
+						r, src = q[0], source{lt, s.live.names}
+						gone[k] = q[1:]
+						s.script.Moved++
+					}
+				}
+				s.rule(&o, src, r)
+			}
+			s.parts[partRules] = append(s.parts[partRules], o)
 		}
-		o := op{msg: unix.NFT_MSG_NEWRULE, flags: netlink.Create | netlink.Append, family: familyNumber(wt.family), what: what}
-		o.attrs = s.named(wt, unix.NFTA_RULE_TABLE, unix.NFTA_RULE_CHAIN, to.name)
-		if at := ahead[i]; at < len(from.rules) {
-			o.flags = netlink.Create
-			o.attrs = attr(o.attrs, unix.NFTA_RULE_POSITION, binary.BigEndian.AppendUint64(nil, from.rules[at].handle))
-		}
-		s.rule(&o, src, r)
-		s.parts[partRules] = append(s.parts[partRules], o)
+		i, at = end+1, next+1
 	}
 }
 
-// deletions deletes what is not kept of a chain's rules.
-func (s *scripter) deletions(t *objTable, c *objChain, kept []bool, n int) {
-	if n == 0 && len(c.rules) > 0 && t.name != "" {
-		// All at once: to find a rule the kernel walks the chain.
-		s.add(partRules, t, unix.NFT_MSG_DELRULE, 0, s.named(t, unix.NFTA_RULE_TABLE, unix.NFTA_RULE_CHAIN, c.name), "chain "+c.name)
-		return
+// flush deletes all rules of a chain at once if none is kept.
+func (s *scripter) flush(t *objTable, c *objChain, kept int) bool {
+	if kept > 0 || len(c.rules) == 0 {
+		return false
 	}
-	for i := range c.rules {
-		if !kept[i] {
-			attrs := s.named(t, unix.NFTA_RULE_TABLE, unix.NFTA_RULE_CHAIN, c.name)
-			attrs = attr(attrs, unix.NFTA_RULE_HANDLE, binary.BigEndian.AppendUint64(nil, c.rules[i].handle))
-			s.add(partRules, t, unix.NFT_MSG_DELRULE, 0, attrs, "chain "+c.name)
-		}
-	}
+	s.add(partRules, t, unix.NFT_MSG_DELRULE, 0, s.named(t, unix.NFTA_RULE_TABLE, unix.NFTA_RULE_CHAIN, c.name), "chain "+c.name)
+	return true
 }
 
 // states returns the rules that were in a chain and do not stay where they are,
