@@ -46,6 +46,9 @@ type Options struct {
 	// was checked; then a watchdog, a process of its own, undoes it. 0 keeps it
 	// at once. A rollback takes no notice of it.
 	Confirm time.Duration
+	// Guard starts a watchdog for any change, which undoes it at once if this
+	// process dies half-way. Without one the next start does.
+	Guard bool
 	// Committer changes the kernel; nil is OneStep.
 	Committer Committer
 

@@ -64,7 +64,7 @@ func (e *LockdownError) Unwrap() []error {
 // nil with an error, and where there is nothing to bring back.
 func Boot(ctx context.Context, opts BootOptions) (*Result, error) {
 	opts.Options = opts.withDefaults()
-	opts.Replace, opts.Confirm, opts.DryRun = true, 0, false
+	opts.Replace, opts.Confirm, opts.Guard, opts.DryRun = true, 0, false, false
 	r, note, err := boot(ctx, opts)
 	if err == nil {
 		note.write()

@@ -24,6 +24,7 @@ type store struct {
 	lock *os.File
 	*journal
 
+	dog   *watchdog // of the change under way, nil for none
 	fault fault
 }
 

@@ -27,7 +27,7 @@ const (
 	envDumps = "FWC_TEST_DUMPS"
 	envDie   = "FWC_TEST_DIE"
 	envKeep  = "FWC_TEST_KEEP"
-	// A duration to wait for a confirmation.
+	// A duration to wait for a confirmation; below 0 for a guard alone.
 	envConfirm = "FWC_TEST_CONFIRM"
 )
 
@@ -70,7 +70,9 @@ func victim() int {
 	}
 	if err == nil {
 		opts := Options{State: os.Getenv(envState), Keep: strings.Fields(os.Getenv(envKeep)), fault: kill}.withDefaults()
-		opts.Confirm, _ = time.ParseDuration(os.Getenv(envConfirm))
+		if opts.Confirm, _ = time.ParseDuration(os.Getenv(envConfirm)); opts.Confirm < 0 {
+			opts.Confirm, opts.Guard = 0, true
+		}
 		_, err = applyCandidate(context.Background(), candidate{ours: s, generation: Generation{Digest: "victim"}}, opts)
 	}
 	if err != nil {

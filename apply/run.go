@@ -90,14 +90,11 @@ func hasLegacy(s *ruleset.Snapshot) bool {
 // commit writes the intent down, changes the kernel, reads back, checks, and
 // keeps the change or undoes it.
 func (s *store) commit(ctx context.Context, c candidate, opts Options, d *draft, from *ruleset.Snapshot, objects *netfilter.State) (*Result, error) {
-	var dog *watchdog
-	if opts.Confirm > 0 && !c.back {
-		var err error
-		if dog, err = startWatchdog(ctx, s.dir); err != nil {
-			return nil, err
-		}
+	waits := opts.Confirm > 0 && !c.back
+	if err := s.watched(ctx, opts, waits); err != nil {
+		return nil, err
 	}
-	g, to, err := s.begin(c, opts, d, from, dog)
+	g, to, err := s.begin(c, opts, d, from, s.dog)
 	if err != nil {
 		return nil, err
 	}
@@ -120,8 +117,8 @@ func (s *store) commit(ctx context.Context, c candidate, opts Options, d *draft,
 	}
 	switch {
 	case err != nil:
-	case dog != nil:
-		err = s.wait(opts.Confirm, c.taken(), dog)
+	case waits:
+		err = s.wait(opts.Confirm, c.taken())
 	default:
 		err = s.settle(to)
 	}
@@ -143,7 +140,7 @@ func (s *store) commit(ctx context.Context, c candidate, opts Options, d *draft,
 		_ = s.discard(g.Number)
 	}
 	r.Transactions, r.Fallback, r.CommitMillis = out.Transactions, out.Fallback, took.Milliseconds()
-	if dog != nil {
+	if waits {
 		r.Generation, r.ConfirmBy = to, s.Pending.ConfirmBy
 	}
 	return r, nil
@@ -224,7 +221,7 @@ func (s *store) accept(ctx context.Context, c candidate, opts Options) error {
 	if err := check(ctx, opts); err != nil {
 		return err
 	}
-	if c.record != nil && s.Pending.Watchdog == "" {
+	if c.record != nil && opts.Confirm == 0 {
 		return c.record() // else when it is confirmed
 	}
 	return nil

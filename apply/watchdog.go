@@ -52,10 +52,26 @@ func (w *watchdog) alive() bool {
 	return errors.Is(unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB), unix.EWOULDBLOCK)
 }
 
+// watched starts a watchdog for the change that is about to begin, if it must or
+// should have one. A change that waits for its confirmation must; any other is
+// undone by the next start if it is cut short, and better at once.
+func (s *store) watched(ctx context.Context, opts Options, waits bool) error {
+	if s.dog != nil || !waits && !opts.Guard {
+		return nil
+	}
+	dog, err := startWatchdog(ctx, s.dir, waits)
+	if err != nil && waits {
+		return fmt.Errorf("start the watchdog: %w", err)
+	}
+	s.dog = dog
+	return nil
+}
+
 // startWatchdog starts one for a state directory, which the caller has locked,
 // and returns when it is ready. It does nothing until the lock is given back or
 // its holder has died, and ends then unless a change with its name is pending.
-func startWatchdog(ctx context.Context, dir string) (*watchdog, error) {
+// One that is to last is a service where systemd is.
+func startWatchdog(ctx context.Context, dir string, lasts bool) (*watchdog, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, err
@@ -66,7 +82,7 @@ func startWatchdog(ctx context.Context, dir string) (*watchdog, error) {
 	name := hex.EncodeToString(id[:])
 	w := &watchdog{watchdogFile(dir, name)}
 	args := []string{"watchdog", "--state", dir, "--name", name}
-	if underSystemd() && runBySystemd(ctx, name, args) == nil && w.ready(ctx, nil) == nil {
+	if lasts && underSystemd() && runBySystemd(ctx, name, args) == nil && w.ready(ctx, nil) == nil {
 		return w, nil
 	}
 	ended, err := runDetached(dir, args)
@@ -74,7 +90,7 @@ func startWatchdog(ctx context.Context, dir string) (*watchdog, error) {
 		err = w.ready(ctx, ended)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("start the watchdog: %w", err)
+		return nil, err
 	}
 	return w, nil
 }

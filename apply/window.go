@@ -62,13 +62,13 @@ func (s *store) waiting() error {
 
 // wait makes the pending change wait for its confirmation. Whoever takes the
 // lock after that time undoes it.
-func (s *store) wait(d time.Duration, receipt *verify.Receipt, dog *watchdog) error {
+func (s *store) wait(d time.Duration, receipt *verify.Receipt) error {
 	err := s.update(func(j *journal) {
 		by := time.Now().Add(d).UTC().Truncate(time.Second)
 		j.Pending.Step, j.Pending.ConfirmBy, j.Pending.ConfirmBoot = stepConfirm, &by, boottime()+d
 		j.Pending.Receipt = receipt
 	})
-	if err == nil && !dog.alive() {
+	if err == nil && !s.dog.alive() {
 		err = errNoWatchdog
 	}
 	return err

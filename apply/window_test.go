@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/fwc-dev/fwc/ruleset"
 	"github.com/fwc-dev/fwc/verify"
 )
 
@@ -203,6 +204,57 @@ func TestWatchdogOutlivesItsApply(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestGuardUndoes kills an apply that asks for no confirmation: it is undone
+// without another start.
+func TestGuardUndoes(t *testing.T) {
+	for _, point := range []string{"journal", "tables", "settle", ""} {
+		t.Run("at "+point, func(t *testing.T) {
+			onHost(t, func(h *host) {
+				sa, sb := h.built(scriptA), h.built(scriptB)
+				h.applied(sa)
+				h.window = -1
+				_ = h.victim(sb, point).Wait()
+				h.gone()
+				if st := h.status(); st.Unfinished != nil || len(st.Drift) > 0 {
+					t.Errorf("status %+v", st)
+				}
+				h.is(map[bool]*ruleset.Snapshot{true: sb, false: sa}[point == ""])
+			})
+		})
+	}
+}
+
+// TestCheckDiesWithItsGroup lets a check hang that has started others.
+func TestCheckDiesWithItsGroup(t *testing.T) {
+	onHost(t, func(h *host) {
+		h.applied(h.built(":"))
+		file := h.dir + "/pids"
+		_, err := h.apply(h.built("iptables -A INPUT -p tcp --dport 22 -j ACCEPT"), confirmIn(time.Minute), func(o *Options) {
+			o.Check, o.CheckTimeout = "(echo $$; sleep 99 & echo $!; sh -c 'echo $$; sleep 99') > "+file, 300*time.Millisecond
+		})
+		var refused *CheckError
+		if !errors.As(err, &refused) {
+			t.Errorf("error %v", err)
+		}
+		text, err := os.ReadFile(file)
+		h.must(err)
+		pids := strings.Fields(string(text))
+		if len(pids) != 3 {
+			t.Errorf("processes %q", pids)
+		}
+		h.soon("its processes end", 2*time.Second, func() bool {
+			for _, pid := range pids {
+				stat, err := os.ReadFile("/proc/" + pid + "/stat")
+				if err == nil && !strings.Contains(string(stat), ") Z ") {
+					return false
+				}
+			}
+			return true
+		})
+		h.is(&ruleset.Snapshot{})
+	})
 }
 
 // TestWatchdogHeedsNoSignal sends what a closed terminal and an impatient

@@ -107,7 +107,7 @@ func runApply(c *command.Context, s Streams, dry bool) error {
 	r, err := apply.Apply(c.Context, accepted, apply.Options{
 		State: c.String("state"), Keep: keep, Replace: c.Bool("replace"), DryRun: dry,
 		Check: c.String("check"), CheckTimeout: c.Duration("check-timeout"),
-		Confirm: c.Duration("confirm"),
+		Confirm: c.Duration("confirm"), Guard: true,
 	})
 	if err != nil {
 		return explain(s, err)

@@ -35,6 +35,7 @@ func rollbackCommand(s Streams) *command.Command {
 			}
 			r, err := apply.Rollback(c.Context, generation, apply.Options{
 				State: c.String("state"), Keep: c.StringSlice("keep"), Replace: c.Bool("replace"), DryRun: c.Bool("dry-run"),
+				Guard: true,
 			})
 			if err != nil {
 				return explain(s, err)
