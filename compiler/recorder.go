@@ -63,9 +63,13 @@ func (s *shims) recordables() []recordable {
 		switch {
 		case slices.ContainsFunc(s.tools, func(o tool) bool { return o.name == t.name && o.dir != t.dir }):
 			continue
+		case base == "arptables":
+			// Its restore looks at no argument, and so empties the table first:
+			// xtables_arp_restore_main in iptables/xtables-restore.c.
+			continue
 		case t.name == "ipset":
 			r.load = t.real() + "/ipset"
-		case multi != "xtables-nft-multi" && (multi != "xtables-legacy-multi" || base == "arptables" || base == "ebtables"):
+		case multi != "xtables-nft-multi" && (multi != "xtables-legacy-multi" || base == "ebtables"):
 			continue
 		case t.name != base && t.name != base+"-nft" && t.name != base+"-legacy":
 			continue
