@@ -7,8 +7,9 @@ import (
 )
 
 // pathText is the shell function that says whether the tools are found in
-// their directory with the PATH as it is, and remembers it.
-func pathText(dirs []string) string {
+// their directory with the PATH as it is, and remembers it. more is a command
+// that looks further.
+func pathText(dirs []string, more string) string {
 	return `_fwc_P=
 _fwc_path() {
   local _fwc_r="${PATH-}:" _fwc_d
@@ -16,7 +17,7 @@ _fwc_path() {
     _fwc_d=${_fwc_r%%:*}
     _fwc_r=${_fwc_r#*:}
     case ${_fwc_d%/} in
-    ` + strings.Join(dirs, "|") + `) _fwc_P=${PATH-}; return 0 ;;
+    ` + strings.Join(dirs, "|") + `) ` + more + ` _fwc_P=x${PATH-}; return 0 ;;
     ` + strings.Join(programDirs, "|") + `) ;;
     *) return 1 ;;
     esac
@@ -61,31 +62,40 @@ func shellPrelude(recs []recordable) string {
 	if len(paths) == 0 {
 		paths = []string{"''"}
 	}
-	return pathText(homeDirs(recs)) + `_fwc_run() {
-  local _fwc_l="$1"
-  shift
-  FWC_LINE=$_fwc_l "$@"
-}
-_fwc() {
+	// A sourced file may define functions and aliases. type(1) tells in the words
+	// of dash and busybox.
+	others := `case $(type ` + strings.Join(append(names, "command", "printf", "local"), " ") + ` 2>/dev/null) in
+    *" is a function"*|*" is a shell function"*|*" is an alias for "*) return 1 ;;
+    esac;`
+	return pathText(homeDirs(recs), others) + runText + `_fwc() {
   case ${2-} in
   ` + strings.Join(names, "|") + `)
-    case ${PATH-} in "$_fwc_P") ;; *) _fwc_path || { _fwc_run "$@"; return; } ;; esac ;;
+    case x${PATH-} in "$_fwc_P") ;; *) _fwc_path || { _fwc_run "$@"; return; } ;; esac ;;
   ` + strings.Join(paths, "|") + `) ;;
   .|break|continue|eval|exec|exit|export|readonly|return|set|shift|times|trap|unset|local|cd|read|alias|unalias|umask|getopts|command|builtin|wait|hash|type|bg|fg|jobs|ulimit|source|declare|typeset|let)
     echo "line $1 runs the shell's $2" >` + recRedo + `
     while :; do /bin/sleep 1000; done ;;
   *) _fwc_run "$@"; return ;;
   esac
-  ` + glance(3, `command printf '%s`+fieldText+`' `+callMark+` "$#" "$@" `+endMark+` >>`+recCalls, `_fwc_run "$@"`) + `}
+  ` + glance(3, `command printf '%s`+fieldText+`' `+callMark+` "$#" "$@" `+endMark+` >>`+recCalls+` || _fwc_run "$@"`, `_fwc_run "$@"`) + `}
 `
 }
 
-// exactPrelude defines _fwc where nothing is recorded: it tells the line.
-const exactPrelude = `_fwc() {
+// runText is the function that runs a command and tells its line. No shell
+// looks for aliases behind the word that the copy has ahead of a command.
+const runText = `_fwc_run() {
   local _fwc_l="$1"
   shift
+  case $1 in
+  *[!a-z0-9-]*|'') ;;
+  *) if alias "$1" >/dev/null 2>&1; then eval "shift; FWC_LINE=\$_fwc_l $1 \"\$@\""; return; fi ;;
+  esac
   FWC_LINE=$_fwc_l "$@"
 }
+`
+
+// exactPrelude defines _fwc where nothing is recorded: it tells the line.
+const exactPrelude = runText + `_fwc() { _fwc_run "$@"; }
 `
 
 // bashPrelude defines functions of the tools' names. bash looks for a function
@@ -96,7 +106,11 @@ const exactPrelude = `_fwc() {
 // tells it too, shows in $- and takes the script's own.
 func bashPrelude(recs []recordable, tools []tool, record bool) string {
 	var b strings.Builder
-	b.WriteString(pathText(homeDirs(recs)))
+	if record {
+		// Another user's call must fail as it would.
+		b.WriteString("[ -w " + recCalls + " ] || { . " + recPlain + "; return 0; }\n")
+	}
+	b.WriteString(pathText(homeDirs(recs), ""))
 	b.WriteString(`_fwc_w() {
   local _fwc_l="${BASH_LINENO[1]} ${BASH_SOURCE[2]}"
   case $_fwc_l in *[[:cntrl:]]*) _fwc_l="${BASH_LINENO[1]} ?" ;; esac
@@ -116,10 +130,10 @@ func bashPrelude(recs []recordable, tools []tool, record bool) string {
 		for _, name := range append([]string{t.name}, paths...) {
 			names = append(names, name)
 			if !queues {
-				fmt.Fprintf(&b, "%s() { _fwc_w %s \"$@\"; }\n", name, name)
+				fmt.Fprintf(&b, "%s() { _fwc_w %s \"$@\" || return; }\n", name, name)
 				continue
 			}
-			found := `case ${PATH-} in "$_fwc_P") ;; *) _fwc_path || { _fwc_w ` + name + ` "$@"; return; } ;; esac`
+			found := `case x${PATH-} in "$_fwc_P") ;; *) _fwc_path || { _fwc_w ` + name + ` "$@" || return; return; } ;; esac`
 			if strings.Contains(name, "/") {
 				found = ":"
 			}
@@ -131,28 +145,32 @@ func bashPrelude(recs []recordable, tools []tool, record bool) string {
 }
 
 // bashFunction is a tool's function. find is a command that looks for the tool
-// in PATH. It is small, because bash copies a function each time it runs it.
+// in PATH. A failure is returned with "|| return": a trap on ERR, which functions
+// have under set -E, must run for the script's call and not for what it runs
+// through. The function is small, because bash copies a function each time it
+// runs it.
 func bashFunction(name, find string) string {
 	return name + "() {\n  " + find + "\n  " +
-		glance(1, `builtin printf '%s`+fieldText+`' `+callMark+` "$(($#+2))" "${BASH_LINENO[0]} ${BASH_SOURCE[1]}" `+name+` "$@" `+endMark+` >>`+recCalls,
-			`_fwc_w `+name+` "$@"`) + "}\n"
+		glance(1, `builtin printf '%s`+fieldText+`' `+callMark+` "$(($#+2))" "${BASH_LINENO[0]} ${BASH_SOURCE[1]}" `+name+` "$@" `+endMark+` >>`+recCalls+` || _fwc_w `+name+` "$@" || return`,
+			`_fwc_w `+name+` "$@" || return`) + "}\n"
 }
 
 // bashCommands run a program in the place of a function of its name: with a
 // slash more no function has it. "builtin command" would do, but under set -e
 // it ends the shell even where a failure is looked at.
 const bashCommands = `_fwc_run() {
-  local _fwc_d
+  local _fwc_d _fwc_e
   case $1 in
   /*) "/$@"; return ;;
   */*) "$@"; return ;;
   esac
-  _fwc_d=$PATH:
+  _fwc_d=${PATH-}:
   while [ -n "$_fwc_d" ]; do
-    if [ -f "${_fwc_d%%%%:*}/$1" ] && [ -x "${_fwc_d%%%%:*}/$1" ]; then
-      _fwc_d=${_fwc_d%%%%:*}/$1
+    _fwc_e=${_fwc_d%%%%:*}
+    _fwc_e=${_fwc_e:-.}/$1
+    if [ -f "$_fwc_e" ] && [ -x "$_fwc_e" ]; then
       shift
-      set -- "$_fwc_d" "$@"
+      set -- "$_fwc_e" "$@"
       case $1 in /*) "/$@" ;; *) "$@" ;; esac
       return
     fi
@@ -161,7 +179,7 @@ const bashCommands = `_fwc_run() {
   (unset -f "$1"; "$@")
 }
 _fwc_ask() (
-  unset -f %s command type
+  unset -f %s command type hash
   builtin "$@"
 )
 command() {
@@ -171,9 +189,15 @@ command() {
   *)
     case $(builtin type -at -- "$1" 2>/dev/null) in
     *builtin*) builtin "$@" ;;
-    *) _fwc_run "$@" ;;
+    *) _fwc_run "$@" || return ;;
     esac ;;
   esac
 }
 type() { _fwc_ask type "$@"; }
+hash() {
+  case ${1-} in
+  -*p*) unset -f -- "${@: -1}" ;;
+  esac
+  builtin hash "$@"
+}
 `

@@ -41,6 +41,7 @@ func (r *recorder) install(s *shims, copy []byte) error {
 	r.root, r.tools = s.root, s.recordables()
 	for name, text := range map[string]string{
 		recShell: shellPrelude(r.tools), lineFile: bashPrelude(r.tools, s.tools, true), recCopy: string(copy),
+		recPlain: bashPrelude(r.tools, s.tools, false),
 	} {
 		if err := os.WriteFile(filepath.Join(r.root, name), []byte(text), 0o644); err != nil {
 			return err
@@ -68,12 +69,9 @@ func (r *recorder) install(s *shims, copy []byte) error {
 // pipe makes a named pipe that stays open.
 func (r *recorder) pipe(name string) (*os.File, error) {
 	path := filepath.Join(r.root, name)
-	if err := unix.Mkfifo(path, 0o666); err != nil {
+	// Another user's calls do not queue: they must fail as they would.
+	if err := unix.Mkfifo(path, 0o600); err != nil {
 		return nil, fmt.Errorf("make %s: %w", name, err)
-	}
-	// Scripts may change to another user.
-	if err := os.Chmod(path, 0o666); err != nil {
-		return nil, err
 	}
 	return os.OpenFile(path, os.O_RDWR|unix.O_NONBLOCK, 0)
 }

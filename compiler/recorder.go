@@ -34,11 +34,12 @@ import (
 // child's script, meets the shim, which queues too: that costs a process, and
 // not the firewall's growth.
 const (
-	recCalls  = toolDir + "/calls"  // the pipe of the calls
-	recToken  = toolDir + "/token"  // a pipe with one line in it: the lock of a flush
-	recAnswer = toolDir + "/answer" // a pipe with a line for each flush that is done
-	recRedo   = toolDir + "/redo"   // a pipe that says why exact mode is needed
-	recShell  = toolDir + "/sh"     // the prelude of POSIX shells
+	recCalls  = toolDir + "/calls"      // the pipe of the calls
+	recToken  = toolDir + "/token"      // a pipe with one line in it: the lock of a flush
+	recAnswer = toolDir + "/answer"     // a pipe with a line for each flush that is done
+	recRedo   = toolDir + "/redo"       // a pipe that says why exact mode is needed
+	recShell  = toolDir + "/sh"         // the prelude of POSIX shells
+	recPlain  = toolDir + "/plain.bash" // functions for bash that do not queue
 	recCopy   = toolDir + "/script"
 )
 

@@ -34,6 +34,15 @@ var toolVariable = regexp.MustCompile(`(?:ip6?|arp|eb)tables|ipset`)
 // the parser knows.
 var otherDefinition = regexp.MustCompile(`\balias\b|\benable\b|\bhash -p`)
 
+// preludeCommands are those that the prelude runs. It has no way around a
+// function of their names.
+var preludeCommands = []string{"command", "printf", "local", "shift", "echo", "type", "alias"}
+
+// forgetPath goes ahead of a command that may define functions and aliases. An
+// assignment lasts ahead of a special built-in: the prelude looks again at what
+// the tools' names mean.
+const forgetPath = "_fwc_P= "
+
 // rewrite returns the copy, or nil if the script is better run as it is.
 func rewrite(text []byte) []byte {
 	if bytes.Contains(text, []byte("_fwc")) || otherDefinition.Match(text) {
@@ -46,6 +55,8 @@ func rewrite(text []byte) []byte {
 			return nil
 		}
 	}
+	var sources []*syntax.CallExpr
+	hidden := false
 	variables, defined := map[string]bool{}, map[string]bool{}
 	var calls []*syntax.CallExpr
 	syntax.Walk(f, func(n syntax.Node) bool {
@@ -62,14 +73,41 @@ func rewrite(text []byte) []byte {
 				variables[n.Name.Value] = true
 			}
 		case *syntax.CallExpr:
-			if len(n.Args) > 0 && len(n.Assigns) == 0 {
+			if len(n.Args) == 0 {
+				break
+			}
+			switch name, _ := wordOf(n.Args[0]).text(); name {
+			case ".", "eval":
+				sources = append(sources, n)
+			case "source":
+				hidden = true
+			case "command":
+				hidden = hidden || slices.ContainsFunc(n.Args, func(w *syntax.Word) bool {
+					name, _ := wordOf(w).text()
+					return name == "." || name == "eval"
+				})
+			}
+			if len(n.Assigns) == 0 {
 				calls = append(calls, n)
 			}
 		}
 		return true
 	})
-	type place struct{ offset, line uint }
+	if hidden || slices.ContainsFunc(preludeCommands, func(name string) bool { return defined[name] }) {
+		return nil
+	}
+	type place struct {
+		offset uint
+		text   string
+	}
 	var places []place
+	for _, n := range sources {
+		from, to := n.Args[0].Pos().Offset(), n.Args[0].End().Offset()
+		if name, _ := wordOf(n.Args[0]).text(); to > uint(len(text)) || from >= to || string(text[from:to]) != name {
+			return nil
+		}
+		places = append(places, place{from, forgetPath})
+	}
 	for _, n := range calls {
 		w := n.Args[0]
 		from, to := w.Pos().Offset(), w.End().Offset()
@@ -84,7 +122,7 @@ func rewrite(text []byte) []byte {
 		default:
 			continue
 		}
-		places = append(places, place{from, w.Pos().Line()})
+		places = append(places, place{from, fmt.Sprintf("_fwc %d ", w.Pos().Line())})
 	}
 	slices.SortFunc(places, func(a, b place) int { return int(a.offset) - int(b.offset) })
 	var out bytes.Buffer
@@ -94,7 +132,7 @@ func rewrite(text []byte) []byte {
 			continue
 		}
 		out.Write(text[last:p.offset])
-		fmt.Fprintf(&out, "_fwc %d ", p.line)
+		out.WriteString(p.text)
 		last = p.offset
 	}
 	out.Write(text[last:])

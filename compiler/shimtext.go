@@ -16,10 +16,12 @@ func shimText(dir, name string, rec *recordable, record bool) string {
 	real := dir + "/" + name
 	run, again, in, queue := real+` "$@"`, "", "", ""
 	if record {
+		// Another user reads nothing and adds nothing: its call fails.
 		queue = flushText
 		if rec != nil {
-			queue = glance(1, "printf '%s"+fieldText+"' "+callMark+` "$(($#+2))" "${FWC_LINE-}" `+rec.name+` "$@" `+endMark+" >>"+recCalls+"; exit 0", ":") + queue
+			queue = glance(1, "printf '%s"+fieldText+"' "+callMark+` "$(($#+2))" "${FWC_LINE-}" `+rec.name+` "$@" `+endMark+" >>"+recCalls+" && exit 0", ":") + queue
 		}
+		queue = "if [ -w " + recCalls + " ]; then\n" + queue + "fi\n"
 	}
 	multi := strings.HasSuffix(name, "-multi")
 	switch {
@@ -38,7 +40,8 @@ func shimText(dir, name string, rec *recordable, record bool) string {
 	}
 	return `#!/bin/sh
 # Stands for the tool of this name: runs it and notes how it went.
-` + queue + `i=
+` + queue + `[ -e /proc/self/fd/1 ] || exec >/dev/null
+i=
 ` + in + `{ e=$(` + run + ` 2>&1 >&3 3>&-) && s=0 || s=$?; } 3>&1
 [ -n "$s" ] || exec ` + real + ` "$@"
 ` + again + `q=
