@@ -19,6 +19,9 @@ type queuedCall struct {
 	sets  bool // names a set, for all that can be seen
 	// makes says that it creates a set.
 	makes bool
+	// shared says that it makes or names what all families share, for all that
+	// can be seen: an estimator of xt_RATEEST(8).
+	shared bool
 }
 
 // queueable returns the line that makes a restore do what the call does, or
@@ -103,6 +106,7 @@ func queueableRule(args []string) (queuedCall, bool) {
 	}
 	q.line = strings.Join(line, " ")
 	q.sets = strings.Contains(strings.ToLower(q.line), "set")
+	q.shared = strings.Contains(strings.ToLower(q.line), "rateest")
 	return q, true
 }
 

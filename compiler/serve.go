@@ -18,7 +18,7 @@ func (r *recorder) serve() error {
 	for {
 		switch c, err := in.next(); {
 		case errors.Is(err, io.EOF):
-			return r.flush()
+			return r.end()
 		case err != nil:
 			return err
 		case c != nil:
@@ -50,13 +50,14 @@ func (r *recorder) queue(c *pipeCall) error {
 	}
 	// Sets come before the rules that name them, and not before those that
 	// named them when they were not there.
-	if q.makes && r.named || q.sets {
-		if err := r.settled(func(x *restorer) bool { return x.sets == q.sets }); err != nil {
+	own := r.restorer(r.tools[i].load)
+	if q.makes && r.named || q.sets || q.shared {
+		if err := r.settled(func(x *restorer) bool { return x != own && (q.shared || x.sets == q.sets) }); err != nil {
 			return err
 		}
 	}
 	r.named = r.named || q.sets
-	return r.restorer(r.tools[i].load).add(q.table, q.line)
+	return own.add(q.table, q.line)
 }
 
 // restorer returns the one of a program.
@@ -114,6 +115,20 @@ func (r *recorder) flush() error {
 			return err
 		}
 		r.batches = append(r.batches, new(bytes.Buffer))
+	}
+	return nil
+}
+
+// end loads everything, and ends the restorers: one that loads a rule and says
+// that its syntax is an old one says so to the script too.
+func (r *recorder) end() error {
+	if err := r.flush(); err != nil {
+		return err
+	}
+	for _, x := range r.restorers {
+		if err := x.finish(); err != nil {
+			return err
+		}
 	}
 	return nil
 }
