@@ -202,7 +202,7 @@ func (s *store) prove(ctx context.Context, c candidate, opts Options, d *draft, 
 			return s.proveBeside(ctx, c, opts, d, err)
 		}
 	} else if err := d.proveSets(ctx); err != nil {
-		return err
+		return s.proveBeside(ctx, c, opts, d, err)
 	}
 	live, err := netfilter.Objects(ctx)
 	if err != nil {
