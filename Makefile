@@ -4,6 +4,7 @@
 # make host     builds dist/fwc-host, the static program for hosts
 # make fuzz     fuzzes every parser and decoder, FUZZTIME each
 # make test-generators  builds what FireHOL, Shorewall and others make, all shapes
+# make test-managers  applies beside a real Docker and fail2ban, and 200 times
 # make test-interop  has cosign verify artifacts; builds it, which takes minutes
 SHELL := /bin/bash
 SUDO  := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E env "PATH=$$PATH")
@@ -16,7 +17,7 @@ FUZZTIME ?= 60s
 # race detector, whose start alone takes them minutes.
 CORPUS := TestCorpusScripts|TestGenerators
 
-.PHONY: all build host deps generators demo test test-generators test-interop test-corpus fuzz bench clean
+.PHONY: all build host deps generators demo test test-generators test-managers test-interop test-corpus fuzz bench clean
 all: build
 
 build: bin/fwc
@@ -46,10 +47,15 @@ demo: deps build
 test-generators: deps generators
 	$(SUDO) go test -count 1 -timeout 30m -v -run '$(CORPUS)' ./compiler -all
 
+test-managers: deps
+	@packaging/deps.sh managers bin/managers
+	$(SUDO) go test -tags managers -count 1 -timeout 60m -v -run 'TestDockerd|TestFail2ban|TestWriters' ./apply -applies 200
+
 test: deps generators build
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'gofmt these files'; exit 1; }
 	go vet ./...
 	go vet -tags host ./internal/cli ./internal/command
+	go vet -tags managers ./apply
 	go tool staticcheck ./...
 	shellcheck packaging/*.sh testdata/demo/*.sh .ci/run
 	$(SUDO) go test -race -timeout 20m -skip '$(CORPUS)' ./...

@@ -49,7 +49,9 @@ func (h *host) service(root, script string) (stop func()) {
 }
 
 func (h *host) managersEnv(root string) []string {
-	return append(os.Environ(), "PATH="+root+"/usr/bin:"+root+"/usr/sbin:/usr/sbin:/usr/bin:/sbin:/bin",
+	libs, err := filepath.Glob(root + "/usr/lib/*-linux-gnu")
+	h.must(err)
+	return append(os.Environ(), "LD_LIBRARY_PATH="+strings.Join(libs, ":"), "PATH="+root+"/usr/bin:"+root+"/usr/sbin:/usr/sbin:/usr/bin:/sbin:/bin",
 		"PYTHONPATH="+root+"/usr/lib/python3/dist-packages")
 }
 

@@ -12,7 +12,7 @@ import (
 )
 
 // replans bounds how often a plan is made again because others changed the
-// firewall meanwhile.
+// firewall meanwhile: at least so often, and for as long as a lock is waited for.
 const replans = 5
 
 // run applies a candidate under the lock.
@@ -30,7 +30,8 @@ func (s *store) run(ctx context.Context, c candidate, opts Options) (*Result, er
 	}
 	calm := &calm{wait: opts.LockWait}
 	defer calm.end()
-	for range replans {
+	n := 0
+	for began := time.Now(); n < replans || time.Since(began) < opts.LockWait; n++ {
 		objects, from, err := d.try(ctx, &c, opts)
 		if err != nil && (c.give(d, err) || calm.helps(d, err)) {
 			if ctx, err = calm.begin(ctx, d); err != nil {
@@ -63,7 +64,7 @@ func (s *store) run(ctx context.Context, c candidate, opts Options) (*Result, er
 			return nil, err
 		}
 	}
-	return nil, fmt.Errorf("%w: it changed %d times while the apply was planned", ErrBusy, replans)
+	return nil, fmt.Errorf("%w: it changed %d times while the apply was planned", ErrBusy, n)
 }
 
 // holds says whether the live firewall is still what the plan starts from. What

@@ -5,6 +5,8 @@
 #   deps.sh                 the firewall tools
 #   deps.sh generators DIR  those, and unpacks programs that make firewalls
 #                           below DIR, for the tests to overlay on /usr and /etc
+#   deps.sh managers DIR    those, and unpacks Docker and fail2ban below DIR, for
+#                           the tests to run beside an apply
 set -eu
 
 command -v go >/dev/null || {
@@ -28,7 +30,7 @@ need jq jq
 need openssl openssl
 need ssh-agent openssh-client
 need shellcheck shellcheck
-[ -n "$missing" ] || [ "${1-}" = generators ] || exit 0
+[ -n "$missing" ] || [ -n "${1-}" ] || exit 0
 
 command -v apt-get >/dev/null || {
 	echo "please install:$missing" >&2
@@ -44,16 +46,26 @@ if [ -n "$missing" ]; then
 	echo "installing:$missing" >&2
 	install 2>/dev/null || { update && install; }
 fi
-[ "${1-}" = generators ] || exit 0
 
 # They are unpacked, not installed: installed, ferm and
-# arno-iptables-firewall would filter this machine from its next boot on. What
-# they depend on is here already, or in the list: iprange for firehol, gawk
-# and libsigsegv2 for arno-iptables-firewall. Scripts for busybox need it. 3 MB
-# to download.
-dir=$2
-set -- firehol firehol-common iprange shorewall shorewall-core ferm ufw \
-	arno-iptables-firewall gawk libsigsegv2 uruk busybox
+# arno-iptables-firewall would filter this machine from its next boot on, and
+# Docker and fail2ban from now on. What they depend on is here already, or in
+# the list.
+case "${1-}" in
+generators)
+	# iprange is for firehol, gawk and libsigsegv2 for
+	# arno-iptables-firewall. Scripts for busybox need it. 3 MB to download.
+	dir=$2
+	set -- firehol firehol-common iprange shorewall shorewall-core ferm ufw \
+		arno-iptables-firewall gawk libsigsegv2 uruk busybox
+	;;
+managers)
+	# 66 MB to download.
+	dir=$2
+	set -- docker.io containerd runc tini libdevmapper1.02.1 fail2ban
+	;;
+*) exit 0 ;;
+esac
 [ "$(cat "$dir/packages" 2>/dev/null)" != "$*" ] || exit 0
 rm -rf "$dir"
 mkdir -p "$dir/deb" "$dir/root/etc" "$dir/root/usr/bin" "$dir/root/usr/sbin" "$dir/root/usr/lib"
