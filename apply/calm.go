@@ -69,6 +69,9 @@ func (s *store) proveBeside(ctx context.Context, c candidate, opts Options, d *d
 	}
 	for range replans {
 		now, err := captureWhole(ctx, []*ruleset.Snapshot{d.plan.Wanted}, d.plan.Wanted)
+		if errors.Is(err, netfilter.ErrChanging) {
+			continue
+		}
 		if err != nil {
 			return err
 		}

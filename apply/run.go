@@ -206,6 +206,9 @@ func (s *store) prove(ctx context.Context, c candidate, opts Options, d *draft, 
 		return s.proveBeside(ctx, c, opts, d, err)
 	}
 	live, err := netfilter.Objects(ctx)
+	if errors.Is(err, netfilter.ErrChanging) {
+		return s.proveBeside(ctx, c, opts, d, err)
+	}
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/fwc-dev/fwc/internal/netfilter"
 	"github.com/fwc-dev/fwc/ruleset"
 )
 
@@ -29,9 +30,26 @@ func (s *store) undo(ctx context.Context, committer Committer, before *State, ca
 
 // putBack restores what the pending change touched and checks that it is as it
 // was. What others have put there meanwhile stays, or is returned where it
-// cannot.
-func (s *store) putBack(ctx context.Context, committer Committer, before *State) ([]Foreign, error) {
-	now, err := capture(ctx, []*ruleset.Snapshot{before.Snapshot}, before.Snapshot)
+// cannot. It begins again where they come between.
+func (s *store) putBack(ctx context.Context, committer Committer, before *State) (lost []Foreign, err error) {
+	began := time.Now()
+	for n := 0; ; n++ {
+		lost, err = s.tryBack(ctx, committer, before, n > 0)
+		between := errors.Is(err, netfilter.ErrGeneration) || errors.Is(err, netfilter.ErrChanging) || errors.Is(err, errMoved)
+		if !between || n >= replans && time.Since(began) > DefaultLockWait {
+			return lost, err
+		}
+	}
+}
+
+// errMoved says that what was put back is not what was wanted: others may have
+// changed their part of it since.
+var errMoved = errors.New("it was put back and is another")
+
+// tryBack is one attempt of putBack; again says that it is not the first, and
+// that there may be nothing left to do.
+func (s *store) tryBack(ctx context.Context, committer Committer, before *State, again bool) ([]Foreign, error) {
+	now, err := captureWhole(ctx, []*ruleset.Snapshot{before.Snapshot}, before.Snapshot)
 	if err != nil {
 		return nil, err
 	}
@@ -41,13 +59,17 @@ func (s *store) putBack(ctx context.Context, committer Committer, before *State)
 		return nil, err
 	}
 	with, kept, lost := s.theirs(now.Snapshot, before.Snapshot, target)
+	if again && equal("", with, onlySysctls(now.Snapshot, with.Sysctls), s.Pending.Touched.table) == nil {
+		return lost, nil
+	}
 	if len(kept) > 0 {
-		if err = s.bring(ctx, committer, now, before, with); err == nil {
-			return lost, nil
+		err = s.bring(ctx, committer, now, before, with)
+		if err == nil || errors.Is(err, netfilter.ErrGeneration) || errors.Is(err, netfilter.ErrChanging) || errors.Is(err, errMoved) && !again {
+			return lost, err
 		}
 		// Better the former firewall without it than something between.
 		lost = append(lost, kept...)
-		if now, err = capture(ctx, []*ruleset.Snapshot{before.Snapshot}, before.Snapshot); err != nil {
+		if now, err = captureWhole(ctx, []*ruleset.Snapshot{before.Snapshot}, before.Snapshot); err != nil {
 			return lost, err
 		}
 	}
@@ -64,14 +86,17 @@ func (s *store) bring(ctx context.Context, committer Committer, now, before *Sta
 	if same(target, before.Snapshot) {
 		to.Objects = before.Objects
 	}
-	if _, err = committer.Commit(s.whole(ctx), &State{Snapshot: without(now.Snapshot, anew), Raw: now.Raw}, to); err != nil {
+	if _, err = committer.Commit(s.whole(ctx), &State{Snapshot: without(now.Snapshot, anew), Raw: now.Raw, Objects: now.Objects}, to); err != nil {
 		return err
 	}
 	after, err := capture(ctx, []*ruleset.Snapshot{target, now.Snapshot}, before.Snapshot)
 	if err != nil {
 		return err
 	}
-	return equal("what was put back", target, onlySysctls(after.Snapshot, target.Sysctls), s.Pending.Touched.table)
+	if err := equal("what was put back", target, onlySysctls(after.Snapshot, target.Sysctls), s.Pending.Touched.table); err != nil {
+		return fmt.Errorf("%w: %w", errMoved, err)
+	}
+	return nil
 }
 
 // forget drops the pending change from the journal and what was stored for it.
