@@ -3,16 +3,13 @@
 package apply
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // managersRoot is where packaging/deps.sh managers unpacks Docker and fail2ban.
@@ -48,13 +45,6 @@ func (h *host) service(root, script string) (stop func()) {
 	}
 }
 
-func (h *host) managersEnv(root string) []string {
-	libs, err := filepath.Glob(root + "/usr/lib/*-linux-gnu")
-	h.must(err)
-	return append(os.Environ(), "LD_LIBRARY_PATH="+strings.Join(libs, ":"), "PATH="+root+"/usr/bin:"+root+"/usr/sbin:/usr/sbin:/usr/bin:/sbin:/bin",
-		"PYTHONPATH="+root+"/usr/lib/python3/dist-packages")
-}
-
 // with runs a script that may call the managers' programs.
 func (h *host) with(root, script string) string {
 	h.t.Helper()
@@ -65,50 +55,6 @@ func (h *host) with(root, script string) string {
 		h.fatal(fmt.Sprintf("%s\n%v: %s", script, err, out))
 	}
 	return string(out)
-}
-
-// besideAManager applies two firewalls in turn while loop, a script that runs
-// until the file DIR/stop is there, has a manager work.
-func (h *host) besideAManager(root, dir, loop string, two [2]string) {
-	h.t.Helper()
-	var states [2]func() (*Result, error)
-	for i := range two {
-		s := h.built(two[i])
-		states[i] = func() (*Result, error) { return h.apply(s) }
-	}
-	work := exec.Command("sh", "-ec", strings.ReplaceAll(loop, "DIR", dir))
-	work.Env = h.managersEnv(root)
-	var said strings.Builder
-	work.Stdout, work.Stderr = &said, &said
-	h.must(work.Start())
-	busy, began := 0, time.Now()
-	var kept []Foreign
-	for i := range *applies {
-		r, err := states[i%2]()
-		for errors.Is(err, ErrBusy) && !errors.Is(err, ErrUndone) && busy < 10**applies {
-			busy++
-			r, err = states[i%2]()
-		}
-		h.must(err)
-		if r.Result != Applied {
-			h.t.Errorf("apply %d: %s", i, r.Result)
-		}
-		kept = r.ForeignKept
-	}
-	took := time.Since(began)
-	h.must(os.WriteFile(dir+"/stop", nil, 0o600))
-	if err := work.Wait(); err != nil {
-		h.t.Errorf("the manager's work: %v: %s", err, said.String())
-	}
-	if len(kept) == 0 || slices.ContainsFunc(kept, func(f Foreign) bool { return f.Manager == "" }) {
-		h.t.Errorf("kept %v", kept)
-	}
-	h.t.Logf("%d applies in %v, %d more found no quiet moment", *applies, took.Round(time.Millisecond), busy)
-	st, err := Inspect(h.ctx, h.options())
-	h.must(err)
-	if len(st.Drift) > 0 {
-		h.t.Errorf("drift %v", st.Drift)
-	}
 }
 
 // TestDockerd applies while a real dockerd makes and removes networks, and a
@@ -166,20 +112,6 @@ docker -H unix://DIR/sock network create --subnet 10.201.0.0/24 last`,
 			t.Errorf("Docker cannot clean up after itself:\n%s\nbefore:\n%s", after, before)
 		}
 	})
-}
-
-// uncounted is a save without counters.
-func uncounted(s string) string {
-	var out strings.Builder
-	for line := range strings.Lines(s) {
-		if _, rest, ok := strings.Cut(line, "] "); ok && line[0] == '[' {
-			line = rest
-		} else if i := strings.LastIndex(line, " ["); i > 0 && line[0] == ':' {
-			line = line[:i] + "\n"
-		}
-		out.WriteString(line)
-	}
-	return out.String()
 }
 
 // jails is the configuration of a jail for each of fail2ban's ways to ban.

@@ -17,7 +17,6 @@ var applies = flag.Int("applies", 4, "how often TestWriters applies")
 // each, at a steady pace: a program that has iptables-restore --noflush open.
 type writer struct {
 	cmd  *exec.Cmd
-	in   func(string) error
 	stop chan struct{}
 	done sync.WaitGroup
 
