@@ -225,6 +225,7 @@ func TestBootNeverEndsOnNothing(t *testing.T) {
 		{"trust lost", func(*host) {}, func(o *BootOptions) {
 			o.Accept = func(context.Context, []byte) (*verify.Accepted, error) { return nil, verify.ErrTrustRoot }
 		}},
+		{"no tools at all", func(h *host) { h.sh("mount -t tmpfs none /usr/sbin") }, nil},
 		{"commit fails", func(*host) {}, func(o *BootOptions) {
 			o.fault = func(point string) error {
 				if point == "readback" {
@@ -249,6 +250,12 @@ func TestBootNeverEndsOnNothing(t *testing.T) {
 					var locked *LockdownError
 					if r != nil || !errors.As(err, &locked) || locked.By == "" || locked.Cause == nil {
 						t.Errorf("result %+v, error %v", r, err)
+					}
+					if tt.name == "no tools at all" {
+						h.sh("umount /usr/sbin")
+						if locked.By != "netlink" {
+							t.Errorf("locked down by %s: %v", locked.By, err)
+						}
 					}
 					h.lockedDown()
 				})
@@ -293,6 +300,9 @@ func TestLockdownLetsManagementIn(t *testing.T) {
 				t.Errorf("by %s", by)
 			}
 			return err
+		},
+		"netlink": func(h *host, m verify.Management) error {
+			return netfilter.LockDown(h.ctx, lockdownTable, lockdownPasses(m))
 		},
 		"iptables-nft":    func(h *host, m verify.Management) error { return lockdownTables(h.ctx, ruleset.NFT, m) },
 		"iptables-legacy": func(h *host, m verify.Management) error { return lockdownTables(h.ctx, ruleset.Legacy, m) },

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/fwc-dev/fwc/internal/netfilter"
 	"github.com/fwc-dev/fwc/ruleset"
@@ -29,7 +32,8 @@ const lockdownWait = 30 * time.Second
 // loaded: it comes first. It returns what did it. Nothing is routed through.
 //
 // One native table does it in one transaction wherever nf_tables is. Without
-// nft, which fwc needs to read such a table back, chains of iptables do it.
+// nft, which fwc needs to read such a table back, chains of iptables do it, and
+// without any tool the same table by netlink.
 func lockdown(ctx context.Context, m verify.Management) (by string, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lockdownWait)
 	defer cancel()
@@ -40,6 +44,7 @@ func lockdown(ctx context.Context, m verify.Management) (by string, err error) {
 		{"nft", func() error { return netfilter.RunNFT(ctx, []byte(lockdownNFT(m))) }},
 		{"iptables-nft", func() error { return lockdownTables(ctx, ruleset.NFT, m) }},
 		{"iptables-legacy", func() error { return lockdownTables(ctx, ruleset.Legacy, m) }},
+		{"netlink", func() error { return netfilter.LockDown(ctx, lockdownTable, lockdownPasses(m)) }},
 	}
 	var failed []error
 	for _, w := range ways {
@@ -56,9 +61,16 @@ func lockdown(ctx context.Context, m verify.Management) (by string, err error) {
 // requests for who looks for it, neighbour discovery and multicast listeners.
 // See RFC 4890, section 4.4.
 var (
-	icmpv4 = []string{"3", "8", "11", "12"}
-	icmpv6 = []string{"1", "2", "3", "4", "128", "130", "131", "132", "133", "134", "135", "136", "143"}
+	icmpv4 = []uint8{3, 8, 11, 12}
+	icmpv6 = []uint8{1, 2, 3, 4, 128, 130, 131, 132, 133, 134, 135, 136, 143}
 )
+
+// dhcpv6 is where a DHCPv6 server answers from.
+var dhcpv6 = netip.MustParsePrefix("fe80::/10")
+
+// answers are the conntrack states established and related: bits 1 and 2 of
+// enum ip_conntrack_info as nf_tables counts them.
+const answers = 1<<1 | 1<<2
 
 // lockdownNFT returns commands of nft that load the table, anew if need be.
 func lockdownNFT(m verify.Management) string {
@@ -66,11 +78,11 @@ func lockdownNFT(m verify.Management) string {
 	fmt.Fprintf(&b, "add table inet %[1]s\ndelete table inet %[1]s\ntable inet %[1]s {\n", lockdownTable)
 	b.WriteString("chain input {\ntype filter hook input priority -300; policy drop;\n" +
 		"ct state established,related accept\niifname \"lo\" accept\n")
-	fmt.Fprintf(&b, "meta nfproto ipv4 icmp type { %s } accept\n", strings.Join(icmpv4, ", "))
-	fmt.Fprintf(&b, "meta nfproto ipv6 icmpv6 type { %s } accept\n", strings.Join(icmpv6, ", "))
+	fmt.Fprintf(&b, "meta nfproto ipv4 icmp type { %s } accept\n", numbers(icmpv4))
+	fmt.Fprintf(&b, "meta nfproto ipv6 icmpv6 type { %s } accept\n", numbers(icmpv6))
 	// Without an address there is no management.
 	b.WriteString("meta nfproto ipv4 udp sport 67 udp dport 68 accept\n" +
-		"ip6 saddr fe80::/10 udp sport 547 udp dport 546 accept\n")
+		"ip6 saddr " + dhcpv6.String() + " udp sport 547 udp dport 546 accept\n")
 	for _, p := range m.List() {
 		if len(m.From) == 0 {
 			fmt.Fprintf(&b, "%s dport %d accept\n", p.Protocol, p.Number)
@@ -85,6 +97,34 @@ func lockdownNFT(m verify.Management) string {
 	}
 	b.WriteString("}\nchain forward {\ntype filter hook forward priority -300; policy drop;\n}\n}\n")
 	return b.String()
+}
+
+func numbers(list []uint8) string {
+	return strings.Trim(strings.Join(strings.Fields(fmt.Sprint(list)), ", "), "[]")
+}
+
+// lockdownPasses returns what the table of lockdownNFT lets in.
+func lockdownPasses(m verify.Management) []netfilter.Pass {
+	out := []netfilter.Pass{{State: answers}, {In: "lo"}}
+	for i := range icmpv4 {
+		out = append(out, netfilter.Pass{Family: unix.NFPROTO_IPV4, Protocol: unix.IPPROTO_ICMP, ICMPType: &icmpv4[i]})
+	}
+	for i := range icmpv6 {
+		out = append(out, netfilter.Pass{Family: unix.NFPROTO_IPV6, Protocol: unix.IPPROTO_ICMPV6, ICMPType: &icmpv6[i]})
+	}
+	// Without an address there is no management.
+	out = append(out, netfilter.Pass{Family: unix.NFPROTO_IPV4, Protocol: unix.IPPROTO_UDP, Sport: 67, Dport: 68},
+		netfilter.Pass{From: dhcpv6, Protocol: unix.IPPROTO_UDP, Sport: 547, Dport: 546})
+	for _, p := range m.List() {
+		pass := netfilter.Pass{Protocol: map[string]byte{"tcp": unix.IPPROTO_TCP, "udp": unix.IPPROTO_UDP}[p.Protocol], Dport: p.Number}
+		if len(m.From) == 0 {
+			out = append(out, pass)
+		}
+		for _, pass.From = range m.From {
+			out = append(out, pass)
+		}
+	}
+	return out
 }
 
 // lockdownTables puts chains of its own ahead of all others of the filter
@@ -116,10 +156,10 @@ func lockdownSave(kind ruleset.Kind, m verify.Management) string {
 		types, protocol = icmpv6, "ipv6-icmp -m icmp6 --icmpv6-type"
 	}
 	for _, t := range types {
-		rule("-p %s %s", protocol, t)
+		rule("-p %s %d", protocol, t)
 	}
 	if kind == ruleset.IP6Tables {
-		rule("-s fe80::/10 -p udp -m udp --sport 547 --dport 546")
+		rule("-s %s -p udp -m udp --sport 547 --dport 546", dhcpv6)
 	} else {
 		rule("-p udp -m udp --sport 67 --dport 68")
 	}

@@ -74,7 +74,7 @@ func explainLockdown(c *command.Context, e *apply.LockdownError, m verify.Manage
 	for _, p := range m.List() {
 		ports = append(ports, p.String())
 	}
-	return hintf(e, "%s comes in; fwc apply FILE, built for this host, ends it; fwc status%s says what is missing", strings.Join(ports, ", "), stateArg(c))
+	return hintf(e, "%s and ICMP come in; fwc apply FILE, built for this host, ends it; fwc status%s says what is missing", strings.Join(ports, ", "), stateArg(c))
 }
 
 // bootLines say in fwc status how the last boot went, where that is not as it
