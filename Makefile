@@ -5,6 +5,7 @@
 # make fuzz     fuzzes every parser and decoder, FUZZTIME each
 # make test-generators  builds what FireHOL, Shorewall and others make, all shapes
 # make test-managers  applies beside a real Docker and fail2ban, and 200 times
+# make test-vm  boots Debian in QEMU: another kernel, systemd, power cuts
 # make test-interop  has cosign verify artifacts; builds it, which takes minutes
 SHELL := /bin/bash
 SUDO  := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E env "PATH=$$PATH")
@@ -17,7 +18,7 @@ FUZZTIME ?= 60s
 # race detector, whose start alone takes them minutes.
 CORPUS := TestCorpusScripts|TestGenerators
 
-.PHONY: all build host deps generators demo test test-generators test-managers test-interop test-corpus fuzz bench clean
+.PHONY: all build host deps generators demo test test-generators test-managers test-interop test-vm test-corpus fuzz bench clean
 all: build
 
 build: bin/fwc
@@ -56,8 +57,9 @@ test: deps generators build
 	go vet ./...
 	go vet -tags host ./internal/cli ./internal/command
 	go vet -tags managers ./apply
+	go vet -tags vm ./internal/vmtest
 	go tool staticcheck ./...
-	shellcheck packaging/*.sh testdata/demo/*.sh .ci/run
+	shellcheck packaging/*.sh packaging/vm/image.sh packaging/vm/guest/usr/local/sbin/* testdata/demo/*.sh .ci/run
 	$(SUDO) go test -race -timeout 20m -skip '$(CORPUS)' ./...
 	$(SUDO) go test -timeout 20m -run '$(CORPUS)' ./compiler
 
@@ -65,6 +67,14 @@ test: deps generators build
 # into a directory of the user's caches unless FWC_COSIGN names one, and a shell.
 test-interop:
 	go test -tags interop -count 1 -timeout 60m -v -run 'TestCosign|TestShellClient' ./artifact
+
+# RELEASE is the guest's: bullseye, bookworm or trixie. Its image is built once,
+# into a directory of the user's caches. VMTEST picks tests by a pattern.
+RELEASE ?= bookworm
+VMTEST  ?= .
+test-vm:
+	@packaging/deps.sh vm
+	$(SUDO) RELEASE=$(RELEASE) go test -tags vm -count 1 -timeout 3h -v -run '$(VMTEST)' ./internal/vmtest
 
 fuzz:
 	@packaging/fuzz.sh $(FUZZTIME)

@@ -3,6 +3,7 @@
 # which is missing.
 #
 #   deps.sh                 the firewall tools
+#   deps.sh vm              those, and what boots virtual machines
 #   deps.sh generators DIR  those, and unpacks programs that make firewalls
 #                           below DIR, for the tests to overlay on /usr and /etc
 #   deps.sh managers DIR    those, and unpacks Docker and fail2ban below DIR, for
@@ -30,6 +31,11 @@ need jq jq
 need openssl openssl
 need ssh-agent openssh-client
 need shellcheck shellcheck
+if [ "${1-}" = vm ]; then
+	need debootstrap debootstrap
+	need mke2fs e2fsprogs
+	need qemu-system-x86_64 qemu-system-x86
+fi
 [ -n "$missing" ] || [ -n "${1-}" ] || exit 0
 
 command -v apt-get >/dev/null || {
