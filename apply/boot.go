@@ -60,7 +60,8 @@ func (e *LockdownError) Unwrap() []error {
 //
 // If anything keeps it from that, the host is locked down, and the error is a
 // *LockdownError; unless the live firewall is the confirmed one already, which
-// then stands, or nothing was ever confirmed and opts is not Strict. Result is
+// then stands, or another fwc is at work, or nothing was ever confirmed and opts
+// is not Strict. Result is
 // nil with an error, and where there is nothing to bring back.
 func Boot(ctx context.Context, opts BootOptions) (*Result, error) {
 	opts.Options = opts.withDefaults()
@@ -73,7 +74,10 @@ func Boot(ctx context.Context, opts BootOptions) (*Result, error) {
 	if errors.Is(err, errNoBoot) && !opts.Strict {
 		return nil, nil
 	}
-	if st, serr := Inspect(ctx, opts.Options); serr == nil && st.stands() {
+	if errors.As(err, new(*heldError)) {
+		return nil, err
+	}
+	if st, serr := Inspect(context.WithoutCancel(ctx), opts.Options); serr == nil && st.stands() {
 		return nil, err
 	}
 	e := &LockdownError{Cause: err}
@@ -83,6 +87,12 @@ func Boot(ctx context.Context, opts BootOptions) (*Result, error) {
 	note.write()
 	return nil, e
 }
+
+// heldError says that another fwc is at work: the firewall is its business.
+type heldError struct{ error }
+
+// Unwrap returns the ErrBusy.
+func (e *heldError) Unwrap() error { return e.error }
 
 // stands says whether the confirmed firewall is in effect, and one at all.
 func (st *Status) stands() bool {
@@ -100,6 +110,9 @@ func boot(ctx context.Context, opts BootOptions) (*Result, *BootNote, error) {
 		return nil, nil, errNoBoot
 	}
 	s, err := open(ctx, opts.State, opts.LockWait)
+	if errors.Is(err, ErrBusy) {
+		err = &heldError{err}
+	}
 	if err != nil {
 		return nil, nil, err
 	}

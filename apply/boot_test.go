@@ -264,6 +264,26 @@ func TestBootNeverEndsOnNothing(t *testing.T) {
 	}
 }
 
+// TestBootWaitsForOthers leaves the firewall to another fwc that is at work.
+func TestBootWaitsForOthers(t *testing.T) {
+	onHost(t, func(h *host) {
+		data, trust := h.signed(h.built(scriptA), uint64(time.Now().Unix()))
+		h.take(data, trust)
+		s, err := open(h.ctx, h.dir, 0)
+		h.must(err)
+		defer s.close()
+		h.sh("iptables -F")
+		opts := h.judge(trust, "", "")
+		opts.LockWait = 100 * time.Millisecond
+		if _, err := Boot(h.ctx, opts); !errors.Is(err, ErrBusy) || errors.As(err, new(*LockdownError)) {
+			t.Errorf("error %v", err)
+		}
+		if live := h.live(&ruleset.Snapshot{}); lockedDown(live) {
+			t.Error("it locked the host down")
+		}
+	})
+}
+
 // TestNothingToBoot leaves a host alone that never had a firewall of fwc's.
 func TestNothingToBoot(t *testing.T) {
 	onHost(t, func(h *host) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/fwc-dev/fwc/internal/atomicfile"
 	"github.com/fwc-dev/fwc/ruleset"
 	"github.com/fwc-dev/fwc/verify"
 )
@@ -280,6 +282,39 @@ func TestWatchdogHeedsNoSignal(t *testing.T) {
 		}
 		h.gone()
 	})
+}
+
+// TestWallClockDoesNotCount moves the time in the journal that people read, as a
+// clock that is set would.
+func TestWallClockDoesNotCount(t *testing.T) {
+	for _, year := range []string{"1970", "2999"} {
+		t.Run(year, func(t *testing.T) {
+			onHost(t, func(h *host) {
+				sa := h.built(scriptA)
+				h.applied(sa)
+				h.applied(h.built(scriptB), confirmIn(2*time.Second))
+				text, err := os.ReadFile(journalPath(h.dir))
+				h.must(err)
+				moved := regexp.MustCompile(`("confirmBy": ")\d+`).ReplaceAllString(string(text), "${1}"+year)
+				h.must(atomicfile.Write(journalPath(h.dir), []byte(moved), 0o600))
+				time.Sleep(time.Second)
+				if w := h.status().Window; w == nil || w.Left > time.Second || w.By.Format("2006") != year {
+					t.Errorf("window %+v", w)
+				}
+				h.soon("the former firewall is back", 4*time.Second, h.settled)
+				h.is(sa)
+			})
+		})
+	}
+}
+
+func TestSystemdRun(t *testing.T) {
+	got := strings.Join(systemdArgs("abc", "/usr/sbin/fwc", []string{"watchdog", "--name", "abc"}), " ")
+	for _, want := range []string{"--unit=fwc-watchdog-abc", "--service-type=exec", "--property=Restart=on-failure", " --setenv=PATH=", " -- /usr/sbin/fwc watchdog --name abc"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is missing in %s", want, got)
+		}
+	}
 }
 
 // TestKilledWatchdogShows kills it: status says so, and whoever comes next goes

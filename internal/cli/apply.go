@@ -155,6 +155,9 @@ func printApplied(c *command.Context, s Streams, r *apply.Result) error {
 	switch r.Result {
 	case apply.Unchanged:
 		fmt.Fprintf(s.Out, "unchanged: the live firewall is as wanted (generation %d)\n", r.Generation)
+		if c.IsSet("confirm") {
+			fmt.Fprintln(s.Out, "nothing changed, so there is nothing to confirm")
+		}
 	case apply.Planned:
 		fmt.Fprintf(s.Out, "planned: %s, nothing touched\n", count(len(r.Changes), "change"))
 	default:
