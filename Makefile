@@ -6,6 +6,7 @@
 # make test-generators  builds what FireHOL, Shorewall and others make, all shapes
 # make test-managers  applies beside a real Docker and fail2ban, and 200 times
 # make test-vm  boots Debian in QEMU: another kernel, systemd, power cuts
+# make test-html  opens the HTML report in Chromium, pictures to SCREENSHOTS
 # make test-interop  has cosign verify artifacts; builds it, which takes minutes
 SHELL := /bin/bash
 SUDO  := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E env "PATH=$$PATH")
@@ -18,12 +19,12 @@ FUZZTIME ?= 60s
 # race detector, whose start alone takes them minutes.
 CORPUS := TestCorpusScripts|TestGenerators
 
-.PHONY: all build host deps generators demo test test-generators test-managers test-interop test-vm test-corpus fuzz bench clean
+.PHONY: all build host deps generators demo test test-generators test-html test-managers test-interop test-vm test-corpus fuzz bench clean
 all: build
 
 build: bin/fwc
 
-bin/fwc: $(shell find cmd compiler artifact verify ci ruleset apply internal -name '*.go' 2>/dev/null) go.mod go.sum
+bin/fwc: $(shell find cmd compiler artifact verify ci ruleset apply internal -name '*.go' -o -path 'ci/*' -type f 2>/dev/null) go.mod go.sum
 	CGO_ENABLED=0 go build -trimpath -o $@ ./cmd/fwc
 
 # No compiler, lab, network client, cgo: cmd/fwc's tests hold it to that and to
@@ -62,6 +63,12 @@ test: deps generators build
 	shellcheck packaging/*.sh packaging/vm/image.sh packaging/vm/guest/usr/local/sbin/* testdata/demo/*.sh .ci/run
 	$(SUDO) go test -race -timeout 20m -skip '$(CORPUS)' ./...
 	$(SUDO) go test -timeout 20m -run '$(CORPUS)' ./compiler
+
+# Debian's Chromium is 400 MB installed: make test opens the page where it is
+# there, this target brings it.
+test-html:
+	@packaging/deps.sh browser
+	go test -count 1 -v -run TestBrowser ./ci -browser $(if $(SCREENSHOTS),-screenshots $(abspath $(SCREENSHOTS)))
 
 # Programs that know nothing of fwc verify artifacts: cosign 3, which is built
 # into a directory of the user's caches unless FWC_COSIGN names one, and a shell.

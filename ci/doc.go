@@ -1,6 +1,7 @@
 // Package ci makes the reports that reviewers and pipelines read: what changed
 // between two firewalls, as text for a terminal, as Markdown for a pull
-// request's comment, and as JSON of a written schema (see Schema).
+// request's comment, as one HTML page, and as JSON of a written schema (see
+// Schema).
 //
 // A Report is data first; the renderers work from it alone. Everything in it
 // that came from a script, a dump or an artifact is untrusted, and every

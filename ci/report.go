@@ -34,6 +34,9 @@ type Report struct {
 	Context []Context `json:"context"`
 	// Notes are sentences on the comparison itself.
 	Notes []string `json:"notes,omitempty"`
+	// Chart is the shape of both firewalls, nil where nobody asked; see
+	// AddChart.
+	Chart []ChartTable `json:"-"`
 }
 
 // Head names a side.

@@ -21,7 +21,17 @@ type section struct {
 type placeCount struct {
 	name   string
 	counts Counts
+	at     where
+	about  string // of a chain: its policy and how many rules it has
+	first  int    // the line with which it begins
 }
+
+// The names of the sections that are no table.
+const (
+	artifactName = "artifact"
+	setsName     = "ipsets"
+	sysctlsName  = "sysctls"
+)
 
 // line is a line of a section.
 type line struct {
@@ -30,6 +40,7 @@ type line struct {
 	width    int // of a position in this group of lines, 0 for none
 	text     string
 	source   string
+	gap      int // of skipped: how many rules
 }
 
 type mark byte
@@ -60,13 +71,10 @@ func markOf(k ruleset.ChangeKind) mark {
 	return changed
 }
 
-// sections returns the report's parts: the artifact, each table, the ipsets,
-// the sysctls. members is how many of a batch are named.
+// sections returns the report's parts: each table, the ipsets, the sysctls,
+// the artifact. members is how many of a batch are named.
 func (r *Report) sections(members int) []section {
 	var out []section
-	if s := r.artifactSection(); len(s.lines) > 0 {
-		out = append(out, s)
-	}
 	context := map[where]*Context{}
 	for i := range r.Context {
 		c := &r.Context[i]
@@ -89,6 +97,9 @@ func (r *Report) sections(members int) []section {
 		w.group(r.Structure[i:end], context[place(it)])
 		i = end
 	}
+	if s := r.artifactSection(); len(s.lines) > 0 {
+		out = append(out, s)
+	}
 	return out
 }
 
@@ -96,9 +107,9 @@ func (r *Report) sections(members int) []section {
 func titleOf(it *Item) (name, kind string) {
 	switch it.Subject {
 	case ruleset.SubjectSet, ruleset.SubjectMember:
-		return "ipsets", ""
+		return setsName, ""
 	case ruleset.SubjectSysctl:
-		return "sysctls", ""
+		return sysctlsName, ""
 	}
 	kind = "nft"
 	if program := it.Family.XTables(); !it.Native && program != "" {
@@ -116,7 +127,7 @@ func sameGroup(a, b *Item) bool {
 func titled(a *Item) bool { return a.Chain != "" }
 
 func (r *Report) artifactSection() section {
-	s := section{name: "artifact"}
+	s := section{name: artifactName}
 	for _, f := range r.Artifact {
 		s.counts.add(f.Kind, 1)
 		name := f.Field
@@ -135,7 +146,7 @@ func (r *Report) artifactSection() section {
 		s.lines = append(s.lines, line{mark: markOf(f.Kind), text: text})
 	}
 	if len(s.lines) > 0 {
-		s.places = []placeCount{{"", s.counts}}
+		s.places = []placeCount{{counts: s.counts}}
 	}
 	return s
 }
@@ -164,9 +175,9 @@ func (w *writer) group(items []Item, context *Context) {
 		name = first.Chain
 	}
 	if first.Subject == ruleset.SubjectSysctl {
-		w.places = []placeCount{{"", w.counts}} // one place for all of them
+		w.places = []placeCount{{counts: w.counts}} // one place for all of them
 	} else {
-		w.places = append(w.places, placeCount{name, counts})
+		w.places = append(w.places, placeCount{name: name, counts: counts, at: place(first), first: start})
 	}
 	switch {
 	case first.Subject == ruleset.SubjectTable || first.Subject == ruleset.SubjectFlags:

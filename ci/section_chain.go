@@ -24,6 +24,7 @@ func (w *writer) chain(items []Item, context *Context) {
 	case context.Rules > 0:
 		about = append(about, grouped(context.Rules)+mayBe(context.Rules == 1, " rule")+mayBe(context.Rules != 1, " rules"))
 	}
+	w.places[len(w.places)-1].about = strings.Join(about, ", ")
 	if len(about) > 0 {
 		title += " (" + strings.Join(about, ", ") + ")"
 	}
@@ -31,7 +32,7 @@ func (w *writer) chain(items []Item, context *Context) {
 
 	near := context.Near
 	last := 0 // position in the new chain of the last unchanged rule shown, or -1
-	unseen := func(n NearRule) bool { return n.NewIndex > last+1 }
+	unseen := func(n NearRule) int { return n.NewIndex - last - 1 }
 	for i := range items {
 		it := &items[i]
 		if it.Subject != ruleset.SubjectRule {
@@ -47,7 +48,7 @@ func (w *writer) chain(items []Item, context *Context) {
 			last, near = near[0].NewIndex, near[1:]
 		}
 		if it.NewIndex > last+1 && it.NewIndex > 0 {
-			w.lines = append(w.lines, line{mark: skipped})
+			w.lines = append(w.lines, line{mark: skipped, gap: it.NewIndex - last - 1})
 		}
 		last = max(last, it.NewIndex)
 		w.rule(it)
@@ -57,7 +58,7 @@ func (w *writer) chain(items []Item, context *Context) {
 		last = n.NewIndex
 	}
 	if context.Rules > last && last > 0 {
-		w.lines = append(w.lines, line{mark: skipped})
+		w.lines = append(w.lines, line{mark: skipped, gap: context.Rules - last})
 	}
 }
 
@@ -69,9 +70,9 @@ func before(n NearRule, it *Item) bool {
 	return n.OldIndex < it.OldIndex
 }
 
-func (w *writer) near(n NearRule, gap bool) {
-	if gap {
-		w.lines = append(w.lines, line{mark: skipped})
+func (w *writer) near(n NearRule, gap int) {
+	if gap > 0 {
+		w.lines = append(w.lines, line{mark: skipped, gap: gap})
 	}
 	w.lines = append(w.lines, line{mark: unchanged, old: n.OldIndex, new: n.NewIndex, text: n.Text})
 }

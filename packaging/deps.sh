@@ -4,6 +4,7 @@
 #
 #   deps.sh                 the firewall tools
 #   deps.sh vm              those, and what boots virtual machines
+#   deps.sh browser         those, and Chromium for the HTML report
 #   deps.sh generators DIR  those, and unpacks programs that make firewalls
 #                           below DIR, for the tests to overlay on /usr and /etc
 #   deps.sh managers DIR    those, and unpacks Docker and fail2ban below DIR, for
@@ -37,6 +38,8 @@ if [ "${1-}" = vm ]; then
 	need qemu-system-x86_64 qemu-system-x86
 fi
 [ -n "$missing" ] || [ -n "${1-}" ] || exit 0
+[ "${1-}" != browser ] || command -v chromium-browser >/dev/null || need chromium chromium
+[ -n "$missing" ] || [ "${1-}" = generators ] || exit 0
 
 command -v apt-get >/dev/null || {
 	echo "please install:$missing" >&2

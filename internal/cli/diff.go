@@ -29,9 +29,10 @@ func diffCommand(s Streams) *cli.Command {
 			"Examples:\n" +
 			"  fwc diff main.artifact branch.artifact\n" +
 			"  fwc diff main.artifact branch.artifact --format markdown > comment.md\n" +
+			"  fwc diff main.artifact branch.artifact --format html > review.html\n" +
 			"  sudo fwc diff host fw.artifact --exit-code",
 		Flags: []cli.Flag{
-			formatFlag("text", "markdown", "json"),
+			formatFlag("text", "markdown", "json", "html"),
 			&cli.BoolFlag{Name: "exit-code", Usage: "exit 1 when the firewalls differ"},
 			&cli.BoolFlag{Name: "packets", Usage: "say what the change does to packets; the default for artifacts"},
 			&cli.BoolFlag{Name: "no-packets", Usage: "compare rules only"},
@@ -55,6 +56,9 @@ func diffCommand(s Streams) *cli.Command {
 					return err
 				}
 			}
+			if c.String("format") == "html" {
+				report.AddChart(old, new)
+			}
 			if err := render(s, report, c.String("format")); err != nil {
 				return err
 			}
@@ -70,6 +74,8 @@ func render(s Streams, r *ci.Report, format string) error {
 	switch format {
 	case "json":
 		return r.JSON(s.Out)
+	case "html":
+		return r.HTML(s.Out, ci.HTMLOptions{})
 	case "markdown":
 		return r.Markdown(s.Out, ci.MarkdownOptions{})
 	}
