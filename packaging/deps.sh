@@ -37,9 +37,10 @@ if [ "${1-}" = vm ]; then
 	need mke2fs e2fsprogs
 	need qemu-system-x86_64 qemu-system-x86
 fi
+if [ "${1-}" = browser ]; then
+	command -v chromium-browser >/dev/null || need chromium chromium
+fi
 [ -n "$missing" ] || [ -n "${1-}" ] || exit 0
-[ "${1-}" != browser ] || command -v chromium-browser >/dev/null || need chromium chromium
-[ -n "$missing" ] || [ "${1-}" = generators ] || exit 0
 
 command -v apt-get >/dev/null || {
 	echo "please install:$missing" >&2
