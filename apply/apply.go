@@ -14,6 +14,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/fwc-dev/fwc/internal/netfilter"
 	"github.com/fwc-dev/fwc/ruleset"
 	"github.com/fwc-dev/fwc/verify"
 )
@@ -207,6 +208,22 @@ func dryRun(ctx context.Context, c candidate, opts Options) (*Result, error) {
 	return s.preview(ctx, c, opts)
 }
 
+// foresee says in a result how its plan would be committed.
+func (d *draft) foresee(ctx context.Context, c candidate, opts Options, objects *netfilter.State, r *Result) error {
+	f, ok := opts.Committer.(interface {
+		Foresee(ctx context.Context, from, to *State) (Outcome, error)
+	})
+	if !ok || len(d.plan.Changes) == 0 {
+		return nil
+	}
+	to := c.state(d)
+	to.Objects = objects
+	from := &State{Snapshot: without(d.live.Snapshot, d.plan.anew), Raw: d.live.Raw, Objects: d.live.Objects}
+	out, err := f.Foresee(ctx, from, to)
+	r.Fallback, r.Notes = out.Fallback, append(r.Notes, out.Notes...)
+	return err
+}
+
 // preview plans and tries.
 func (s *store) preview(ctx context.Context, c candidate, opts Options) (*Result, error) {
 	for {
@@ -214,8 +231,10 @@ func (s *store) preview(ctx context.Context, c candidate, opts Options) (*Result
 		if err != nil {
 			return nil, err
 		}
-		if _, err = c.trial(ctx, d); err == nil {
-			return d.result(s, c, Planned), nil
+		objects, err := c.trial(ctx, d)
+		if err == nil {
+			r := d.result(s, c, Planned)
+			return r, d.foresee(ctx, c, opts, objects, r)
 		}
 		if !c.give(d, err) {
 			return nil, err

@@ -39,6 +39,9 @@ type Outcome struct {
 	Transactions int
 	// Fallback says why it was more than one, "" if it was not.
 	Fallback string
+	// Notes are sentences for the user about what was changed in an unexpected
+	// way.
+	Notes []string
 	// Took is how long the change took, from the first to the last thing
 	// changed.
 	Took time.Duration
@@ -73,7 +76,7 @@ func (p PerTable) Commit(ctx context.Context, from, to *State) (Outcome, error) 
 	c := &change{ctx: ctx, wait: p.Wait, fault: p.fault, from: from, to: to}
 	err := c.run()
 	if c.out.Transactions > 1 {
-		c.out.Fallback = "each table is replaced in a transaction of its own"
+		c.out.Fallback = tableByTable
 		if c.legacyGap != "" {
 			c.out.Fallback += ", legacy ones" + c.legacyGap
 		}

@@ -52,6 +52,33 @@ func (o OneStep) Commit(ctx context.Context, from, to *State) (Outcome, error) {
 	return out, err
 }
 
+// Foresee says how a commit would go, as far as that can be known, and changes
+// nothing: its Fallback and its Notes.
+func (o OneStep) Foresee(ctx context.Context, from, to *State) (Outcome, error) {
+	s := &oneStep{change: change{ctx: ctx, wait: o.Wait, from: from, to: to}}
+	why, err := s.prepare()
+	switch {
+	case err != nil:
+	case why != "":
+		s.because(tableByTable + ": " + why)
+	default:
+		if len(s.legacy.load)+len(s.legacy.drop) > 0 {
+			s.because(legacyByTable)
+		}
+		if len(s.moves.stand) > 0 {
+			s.because(namesBack)
+		}
+	}
+	return s.out, err
+}
+
+// Why there is more than one transaction.
+const (
+	tableByTable  = "each table is replaced in a transaction of its own"
+	legacyByTable = "the legacy backend replaces each table by itself"
+	namesBack     = "sets that change with the rules get their names back in a second one"
+)
+
 // oneStep is one commit under way.
 type oneStep struct {
 	change
@@ -98,6 +125,11 @@ func (s *oneStep) prepare() (why string, err error) {
 		}
 	}
 	s.script, err = s.plan(nft, s.live, s.moves.stand, nil)
+	if err == nil {
+		for _, what := range s.script.Renewed {
+			s.out.Notes = append(s.out.Notes, what+": it is made anew, and its rules keep their counters")
+		}
+	}
 	var un *netfilter.UncarriedError
 	if errors.As(err, &un) {
 		return un.Error(), nil
@@ -326,7 +358,7 @@ func (s *oneStep) switchBack() error {
 			return err
 		}
 		if err = s.send(script, live); err == nil {
-			s.because("sets that change with the rules get their names back in a second one")
+			s.because(namesBack)
 			return nil
 		}
 		if !errors.Is(err, netfilter.ErrGeneration) {

@@ -140,6 +140,7 @@ func (s *store) commit(ctx context.Context, c candidate, opts Options, d *draft,
 		r.Result = RolledBack
 		_ = s.discard(g.Number)
 	}
+	r.Notes = append(r.Notes, out.Notes...)
 	r.Transactions, r.Fallback, r.CommitMillis = out.Transactions, out.Fallback, took.Milliseconds()
 	if waits {
 		r.Generation, r.ConfirmBy = to, s.Pending.ConfirmBy
