@@ -9,6 +9,7 @@ import (
 
 	"github.com/fwc-dev/fwc/ci"
 	"github.com/fwc-dev/fwc/ruleset"
+	"github.com/fwc-dev/fwc/ruleset/packets"
 )
 
 func members(n, from int) ci.Side {
@@ -88,5 +89,37 @@ func BenchmarkReport(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// TestManyRegions holds the Markdown of 500 regions to GitHub's limit: the
+// table stays short, the details have what fits, and the rules their share.
+func TestManyRegions(t *testing.T) {
+	r := ci.New(chain(500, "10.0"), chain(500, "10.1"))
+	r.Packets = &ci.Packets{Changed: true}
+	for i := range 500 {
+		rules := []ci.Decider{{Table: "filter", Chain: "FORWARD", Index: i + 1, Text: "-j ACCEPT --comment " + strings.Repeat("x", 60)}}
+		r.Packets.Regions = append(r.Packets.Regions, ci.Region{Journey: "forward", Family: "ip", Change: []packets.Change{packets.Allowed, packets.Blocked, packets.Other}[i%3],
+			Old: "dropped", New: "accepted", Match: fmt.Sprintf("tcp  any → 10.0.0.1:%d  in eth0", i), OldRules: rules, NewRules: rules})
+	}
+	var md bytes.Buffer
+	if err := r.Markdown(&md, ci.MarkdownOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	text := md.String()
+	if md.Len() > ci.CommentLimit || md.Len() < ci.CommentLimit*9/10 {
+		t.Errorf("%d bytes, the limit is %d", md.Len(), ci.CommentLimit)
+	}
+	for _, want := range []string{"**Packets: 167 newly allowed, 167 newly blocked, 166 changed otherwise**", "| | | … and 475 more | |", "Cut to fit a comment",
+		"The rules that decide", "<code>ip filter</code>", "| `ip filter` `FORWARD`"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q", want)
+		}
+	}
+	if n := strings.Count(text, "\n@@ newly allowed"); n < 60 {
+		t.Errorf("the rules of %d regions", n)
+	}
+	if n := strings.Count(text, "\n- "); n < 150 {
+		t.Errorf("%d lines with what was", n)
 	}
 }

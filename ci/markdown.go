@@ -28,8 +28,8 @@ const (
 )
 
 // Markdown writes the report for a comment on a pull request, in GitHub's
-// flavour: the counts, the policies, a table of what changed where, and the
-// details folded. What does not fit into the limit is cut, evenly from the
+// flavour: what becomes of packets, the counts, the policies, a table of what
+// changed where, and the details folded, the artifact's last. What does not fit into the limit is cut, evenly from the
 // longest parts, and a note above the details says how much; counts and table
 // are never cut for the sake of details.
 //
@@ -46,6 +46,9 @@ func (r *Report) Markdown(out io.Writer, opt MarkdownOptions) error {
 	sections := r.sections(opt.Members)
 	top := r.top(sections, opt.Limit*2/3)
 	const note = 300 // room for the notes on what was cut
+	if s := r.packetsSection(); len(s.lines) > 0 {
+		sections = append([]section{s}, sections...)
+	}
 	details := fit(sections, opt.Limit-len(top)-note)
 
 	var b strings.Builder
@@ -69,7 +72,11 @@ func (r *Report) Markdown(out io.Writer, opt MarkdownOptions) error {
 // top is everything above the details.
 func (r *Report) top(sections []section, limit int) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "### Firewall: %s → %s\n\n**%s**\n\n", codeSpan(clip(r.Old.describe(), mostName)), codeSpan(clip(r.New.describe(), mostName)), r.Headline())
+	fmt.Fprintf(&b, "### Firewall: %s → %s\n\n", codeSpan(clip(r.Old.describe(), mostName)), codeSpan(clip(r.New.describe(), mostName)))
+	if v := r.Verdict(); v != "" {
+		fmt.Fprintf(&b, "**Packets: %s**\n\n", v)
+	}
+	fmt.Fprintf(&b, "**%s**\n\n", r.Headline())
 	for _, n := range r.Notes {
 		fmt.Fprintf(&b, "%s.\n\n", n)
 	}

@@ -71,9 +71,18 @@ func newDetail(s *section) detail {
 		d.title += " (" + html.EscapeString(termsafe.String(s.kind)) + ")"
 	}
 	d.title += " " + html.EscapeString(s.counts.String())
+	if s.title != "" {
+		d.title = s.title
+	}
 	longest := 0
-	for _, l := range s.lines {
+	for i, l := range s.lines {
 		text := diffLine(l)
+		switch {
+		case l.mark == changedOld && i+1 < len(s.lines):
+			text += carets(l, s.lines[i+1])
+		case l.mark == changedNew && i > 0:
+			text += carets(l, s.lines[i-1])
+		}
 		longest = max(longest, run(text, '`'))
 		d.lines = append(d.lines, text+"\n")
 	}
@@ -103,6 +112,28 @@ func diffLine(l line) string {
 		return "! " + positions(l) + text + "  # moved"
 	}
 	return string(l.mark) + " " + positions(l) + text
+}
+
+// carets is a line that marks the words of a changed text which the other text
+// has not, "" where there are none or no others.
+func carets(l, other line) string {
+	text, against := termsafe.String(l.text), termsafe.String(other.text)
+	if max(len(text), len(against)) > mostLine {
+		return ""
+	}
+	spans, _, ok := wordDiff(text, against)
+	marks := ""
+	for _, s := range spans {
+		sign := " "
+		if s.differs {
+			sign = "^"
+		}
+		marks += strings.Repeat(sign, cells(s.text))
+	}
+	if !ok || !strings.Contains(marks, "^") {
+		return ""
+	}
+	return "\n  " + strings.Repeat(" ", len(positions(l))) + strings.TrimRight(marks, " ")
 }
 
 func (d *detail) size() int {

@@ -5,20 +5,20 @@ import (
 	"strings"
 )
 
-// mostWords bounds a cell of the table of regions.
-const mostWords = 400
+const (
+	mostWords = 400 // characters of a cell of the table of regions
+	mostRows  = 25  // regions of that table; the details have the others
+)
 
-// packets writes what the change does to packets: a sentence, and a table of
-// the regions as far as there is room.
+// packets writes what the change does to packets: a table of the first regions
+// as far as there is room. What decides over them is in packetsSection.
 func (r *Report) packets(b *strings.Builder, limit int) {
 	if r.PacketsError != "" {
 		fmt.Fprintf(b, "**Packets: not compared:** %s\n\n", codeSpan(clip(r.PacketsError, mostLine)))
 	}
-	v := r.Verdict()
-	if v == "" {
+	if r.Verdict() == "" {
 		return
 	}
-	fmt.Fprintf(b, "**Packets: %s**\n\n", v)
 	p := r.Packets
 	if note := p.structuralNote(); note != "" {
 		fmt.Fprintf(b, "_%s_\n\n", strings.ToUpper(note[:1])+note[1:])
@@ -26,41 +26,68 @@ func (r *Report) packets(b *strings.Builder, limit int) {
 	if len(p.Regions) == 0 {
 		return
 	}
-	b.WriteString("| | Packets | Was | Is | Decided by |\n|:--|:--|:--|:--|:--|\n")
-	left := 0
-	for _, c := range changeWords {
-		for i := range p.Regions {
-			x := &p.Regions[i]
-			if x.Change != c.change {
-				continue
-			}
-			row := regionRow(x, c.words)
-			if b.Len()+len(row) > limit {
-				left++
-				continue
-			}
-			b.WriteString(row)
+	b.WriteString("| | | Packets | Fate |\n|:--|:--|:--|:--|\n")
+	rows, left := 0, 0
+	p.each(func(x *Region, change string) {
+		row := fmt.Sprintf("| **%s** | %s&nbsp;%s | %s | %s → %s |\n", change, x.Journey, x.Family, cellSpan(clip(x.Match, mostWords)),
+			cellSpan(clip(x.Old, mostName)), cellSpan(clip(x.New, mostName)))
+		if rows == mostRows || b.Len()+len(row) > limit {
+			left++
+			return
 		}
-	}
-	if left > 0 || p.Cut {
-		more := "more"
-		if left > 0 {
-			more = grouped(left) + " more"
-		}
-		fmt.Fprintf(b, "| | … and %s | | | |\n", more)
+		rows++
+		b.WriteString(row)
+	})
+	switch {
+	case left > 0:
+		fmt.Fprintf(b, "| | | … and %s more | |\n", grouped(left))
+	case p.Cut:
+		b.WriteString("| | | … and more | |\n")
 	}
 	b.WriteString("\n")
 }
 
-func regionRow(x *Region, change string) string {
-	place := fmt.Sprintf("%s %s", x.Journey, x.Family)
-	what := cellSpan(clip(place+"  "+x.Match, mostWords)) + "<br>e.g. " + cellSpan(clip(x.Example.String(), mostWords))
-	var by []string
-	for _, d := range []*Decider{x.OldRule, x.NewRule} {
-		if d != nil {
-			by = append(by, cellSpan(clip(d.String(), mostWords)))
+// each calls f for the regions in the order of reports.
+func (p *Packets) each(f func(r *Region, change string)) {
+	for _, c := range changeWords {
+		for i := range p.Regions {
+			if p.Regions[i].Change == c.change {
+				f(&p.Regions[i], c.words)
+			}
 		}
 	}
-	return fmt.Sprintf("| **%s** | %s | %s | %s | %s |\n", change, what, cellSpan(clip(x.Old, mostName)), cellSpan(clip(x.New, mostName)),
-		strings.Join(by, "<br>"))
+}
+
+// packetsSection is what decides over each region, and an example of it.
+func (r *Report) packetsSection() (s section) {
+	if r.Packets == nil {
+		return s
+	}
+	s.title = "The rules that decide, and an example packet of each"
+	r.Packets.each(func(x *Region, change string) {
+		s.lines = append(s.lines, line{mark: heading, text: fmt.Sprintf("%s: %s %s  %s", change, x.Journey, x.Family, x.Match)})
+		for _, side := range []struct {
+			mark  mark
+			fate  string
+			rules []Decider
+		}{{removed, x.Old, x.OldRules}, {added, x.New, x.NewRules}} {
+			text := side.fate
+			for i := range side.rules {
+				if i == mostDeciders {
+					text = fmt.Sprintf("… and %s more rules", grouped(len(side.rules)-i))
+				} else {
+					text += mayBe(i == 0, " by ") + side.rules[i].String()
+				}
+				s.lines = append(s.lines, line{mark: side.mark, text: text})
+				if text = "  "; i == mostDeciders {
+					break
+				}
+			}
+			if len(side.rules) == 0 {
+				s.lines = append(s.lines, line{mark: side.mark, text: text})
+			}
+		}
+		s.lines = append(s.lines, line{mark: unchanged, text: "example: " + x.Example.String()})
+	})
+	return s
 }

@@ -12,8 +12,10 @@ import (
 type section struct {
 	// name is "ip filter" and kind "iptables on nft" or the like.
 	name, kind string
-	counts     Counts
-	lines      []line
+	// title stands for them where it is not "".
+	title  string
+	counts Counts
+	lines  []line
 	// places are the counts by chain or set, for a summary.
 	places []placeCount
 }
