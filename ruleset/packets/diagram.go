@@ -183,6 +183,7 @@ const (
 	opChoose
 	opExists
 	opPair
+	opPairs
 	opIs
 	opMap
 	opSequence

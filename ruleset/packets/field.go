@@ -4,17 +4,19 @@ package packets
 type field uint8
 
 // The fields in the order in which a diagram asks for them. What rules tell
-// apart the most comes first; the marks stand bit by bit beside one another.
+// apart the most comes first: below, many rules share what is left, while few
+// values above, such as interfaces, would make a copy each of all below. The
+// marks stand bit by bit beside one another.
 const (
-	fieldIn field = iota
-	fieldOut
+	fieldDst field = iota
 	fieldProto
-	fieldDst
 	fieldDport
 	fieldSrc
 	fieldSport
 	fieldICMP // type<<8 | code
 	fieldFlags
+	fieldIn
+	fieldOut
 	fieldState
 	fieldDir  // 0 original, 1 reply
 	fieldDNAT // the connection's status: its destination is translated

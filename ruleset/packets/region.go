@@ -62,8 +62,7 @@ type part struct {
 // regions returns where the two sides differ, by outcomes and deciding rules.
 func (d *differ) regions(j Journey, differs node) ([]Region, bool) {
 	f, g := d.journey(d.old, j, differs), d.journey(d.new, j, differs)
-	pairs := map[[2]node]node{}
-	parts := d.parts(f, g, differs, pairs)
+	parts := d.parts(f, g)
 	parts = d.merge(parts)
 	regions := make([]Region, 0, len(parts))
 	slices.SortStableFunc(parts, func(a, b *part) int {
@@ -96,32 +95,77 @@ func kindOf(p *part) Change {
 	return Blocked
 }
 
-// parts finds the pairs of leaves that packets of a domain end in, and where.
-func (d *differ) parts(f, g, domain node, pairs map[[2]node]node) []*part {
-	for _, x := range d.endings(f) {
-		in := d.and(d.is(f, x), domain)
-		if in == falseNode {
-			continue
+// paired is the kind of a leaf that stands for two: by[0] and by[1].
+const paired resultKind = 100
+
+// pair is the diagram of the pairs of leaves that packets end in on both
+// sides, false where they end in one or nobody asks.
+func (d *differ) pair(f, g node) node {
+	if f == g {
+		return falseNode
+	}
+	if f.leaf() && g.leaf() {
+		x, y := d.leafAt(f), d.leafAt(g)
+		if x.final == nowhere || y.final == nowhere || d.outcomesDiffer(x, y) == falseNode {
+			return falseNode
 		}
-		for _, y := range d.endings(g) {
-			if both := d.and(in, d.is(g, y)); both != falseNode && d.and(both, d.marksDiffer(d.leafAt(x), d.leafAt(y))) != falseNode {
-				pairs[[2]node{x, y}] = both
-			}
+		return d.leafNode(leaf{kind: paired, by: [3]int32{int32(f), int32(g)}})
+	}
+	if r, ok := d.lookup(opPairs, f, g, 0); ok {
+		return r
+	}
+	level := min(d.level(f), d.level(g))
+	f0, f1 := d.cofactors(f, level)
+	g0, g1 := d.cofactors(g, level)
+	lo := d.pair(f0, g0)
+	return d.remember(opPairs, f, g, 0, d.make(level, lo, d.pair(f1, g1)))
+}
+
+// split returns where a diagram ends in each of its leaves, in one walk.
+func (d *differ) split(n node, memo map[node][]slice) []slice {
+	if n == falseNode {
+		return nil
+	}
+	if n.leaf() {
+		return []slice{{n, trueNode}}
+	}
+	if s, ok := memo[n]; ok {
+		return s
+	}
+	b := d.nodes[n]
+	lo, hi := d.split(b.lo, memo), d.split(b.hi, memo)
+	out := make([]slice, 0, max(len(lo), len(hi)))
+	for len(lo) > 0 || len(hi) > 0 {
+		switch {
+		case len(hi) == 0 || len(lo) > 0 && lo[0].leaf > hi[0].leaf:
+			out = append(out, slice{lo[0].leaf, d.make(b.level, lo[0].where, falseNode)})
+			lo = lo[1:]
+		case len(lo) == 0 || hi[0].leaf > lo[0].leaf:
+			out = append(out, slice{hi[0].leaf, d.make(b.level, falseNode, hi[0].where)})
+			hi = hi[1:]
+		default:
+			out = append(out, slice{lo[0].leaf, d.make(b.level, lo[0].where, hi[0].where)})
+			lo, hi = lo[1:], hi[1:]
 		}
 	}
+	memo[n] = out
+	return out
+}
+
+// slice is where a diagram ends in a leaf.
+type slice struct{ leaf, where node }
+
+// parts finds the pairs of leaves that packets end in, and where.
+func (d *differ) parts(f, g node) []*part {
 	byKey := map[string]*part{}
 	var out []*part
-	keys := make([][2]node, 0, len(pairs))
-	for k := range pairs {
-		keys = append(keys, k)
-	}
-	slices.SortFunc(keys, func(a, b [2]node) int { return cmp.Or(cmp.Compare(b[0], a[0]), cmp.Compare(b[1], a[1])) })
-	for _, k := range keys {
-		x, y := d.leafAt(k[0]), d.leafAt(k[1])
-		if x.final == nowhere || y.final == nowhere {
+	for _, at := range d.split(d.pair(f, g), map[node][]slice{}) {
+		pair := *d.leafAt(at.leaf)
+		x, y := d.leafAt(node(pair.by[0])), d.leafAt(node(pair.by[1]))
+		if d.and(at.where, d.marksDiffer(x, y)) == falseNode {
 			continue
 		}
-		p := &part{where: pairs[k], old: d.end(x), new: d.end(y)}
+		p := &part{where: at.where, old: d.end(x), new: d.end(y)}
 		over := d.differsBy(x, y)
 		p.oldBy, p.newBy = d.by(x, over), d.by(y, over)
 		key := p.old.String() + "\n" + p.new.String() + "\n" + idKey(p.oldBy) + idKey(p.newBy)
@@ -174,27 +218,6 @@ func (d *differ) by(l *leaf, over int) []int32 {
 	return nil
 }
 
-// endings returns the leaves of a diagram in a stable order.
-func (d *differ) endings(f node) []node {
-	seen := map[node]bool{}
-	var out []node
-	stack := []node{f}
-	for len(stack) > 0 {
-		n := stack[len(stack)-1]
-		stack = stack[:len(stack)-1]
-		if seen[n] {
-			continue
-		}
-		seen[n] = true
-		if n.leaf() {
-			out = append(out, n)
-			continue
-		}
-		stack = append(stack, d.nodes[n].hi, d.nodes[n].lo)
-	}
-	return out
-}
-
 // steps returns the rules of deciders.
 func (d *differ) steps(by []int32) []Step {
 	var out []Step
@@ -225,8 +248,29 @@ func (d *differ) compareSteps(a, b []int32) int {
 // told as one.
 const few = 4
 
-// merge makes one region of many that share their outcomes and the rule that
-// decides on one side.
+// edited says whether the rule that decides on one side is one that is not on
+// the other: what it makes of packets is one change, whatever they met before.
+func (d *differ) edited(p *part, new bool) bool {
+	by := p.oldBy
+	if new {
+		by = p.newBy
+	}
+	if len(by) != 1 {
+		return false
+	}
+	x := d.deciders[by[0]]
+	ca := d.names.of(x.chain)
+	switch {
+	case x.rule == nil:
+		return ca.policy
+	case new:
+		return ca.new[x.rule.index]
+	}
+	return ca.old[x.rule.index]
+}
+
+// merge makes one region of many that share their outcomes and the changed
+// rule that decides on one side.
 func (d *differ) merge(parts []*part) []*part {
 	for _, byNew := range []bool{true, false} {
 		groups := map[string][]*part{}
@@ -245,7 +289,7 @@ func (d *differ) merge(parts []*part) []*part {
 		var out []*part
 		for _, key := range order {
 			g := groups[key]
-			if len(g) <= few {
+			if len(g) <= few || !d.edited(g[0], byNew) {
 				out = append(out, g...)
 				continue
 			}
