@@ -3,6 +3,7 @@
 # make test     runs everything that lands a change
 # make host     builds dist/fwc-host, the static program for hosts
 # make fuzz     fuzzes every parser and decoder, FUZZTIME each
+# make prove     sends PROVE packets through random rulesets, each as foretold
 # make test-generators  builds what FireHOL, Shorewall and others make, all shapes
 # make test-managers  applies beside a real Docker and fail2ban, and 200 times
 # make test-vm  boots Debian in QEMU: another kernel, systemd, power cuts
@@ -11,15 +12,17 @@
 SHELL := /bin/bash
 SUDO  := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E env "PATH=$$PATH")
 
-# Where make host writes to, and how long make fuzz fuzzes each target.
+# Where make host writes to, how long make fuzz fuzzes each target, and how many
+# packets make prove sends.
 HOST     ?= dist/fwc-host
 FUZZTIME ?= 60s
+PROVE    ?= 100000
 
 # Some hundred builds of whole scripts, each several processes: without the
 # race detector, whose start alone takes them minutes.
 CORPUS := TestCorpusScripts|TestGenerators
 
-.PHONY: all build host deps generators demo test test-generators test-html test-managers test-interop test-vm test-corpus fuzz bench clean
+.PHONY: all build host deps generators demo test prove test-generators test-html test-managers test-interop test-vm test-corpus fuzz bench clean
 all: build
 
 build: bin/fwc

@@ -196,6 +196,9 @@ func (g *generator) makeSets() string {
 		for range n {
 			m := member()
 			element, _, _ := strings.Cut(m, " ")
+			if kind == "bitmap:ip,mac" {
+				element, _, _ = strings.Cut(m, ",")
+			}
 			if !seen[element] {
 				seen[element] = true
 				text += "add " + name + " " + m + "\n"

@@ -39,7 +39,7 @@ type universe struct {
 
 	translations     []translation
 	translationIndex map[string]int
-	sources          []string // SNAT and the like, in words
+	sources          []translation // of the source
 	sourceIndex      map[string]int
 	notes            []string // sets of remarks, one a line
 	noteIndex        map[string]int
@@ -49,7 +49,7 @@ func newUniverse(v6 bool) *universe {
 	return &universe{
 		v6: v6, atomIndex: map[Atom]int{}, readsDst: map[int]bool{},
 		translations: make([]translation, 1), translationIndex: map[string]int{"": 0},
-		sources: make([]string, 1), sourceIndex: map[string]int{"": 0},
+		sources: make([]translation, 1), sourceIndex: map[string]int{"": 0},
 		notes: make([]string, 1), noteIndex: map[string]int{"": 0},
 	}
 }
@@ -77,10 +77,10 @@ func (u *universe) behind(a Atom, k int) Atom {
 	return a
 }
 
-// translation is a change of a packet's destination.
+// translation is a change of a packet's destination or source.
 type translation struct {
 	text string // DNAT to 192.0.2.1:80
-	// to and port are what the destination may be afterwards: one value, one of
+	// to and port are what the address may be afterwards: one value, one of
 	// a range, or, where they are nil, as before.
 	to, port spans
 	// local says that the destination is an address of the host's own that
@@ -102,11 +102,11 @@ func (u *universe) translation(t translation) int {
 	return n
 }
 
-func (u *universe) source(text string) int {
-	n, ok := u.sourceIndex[text]
+func (u *universe) source(t translation) int {
+	n, ok := u.sourceIndex[t.text]
 	if !ok {
 		n = len(u.sources)
-		u.sources, u.sourceIndex[text] = append(u.sources, text), n
+		u.sources, u.sourceIndex[t.text] = append(u.sources, t), n
 	}
 	return n
 }

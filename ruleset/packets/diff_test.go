@@ -21,12 +21,14 @@ func snapshot(t testing.TB, kind ruleset.Kind, texts ...string) *ruleset.Snapsho
 		}
 		dumps = append(dumps, d)
 	}
-	s, err := dump.Snapshot(dumps)
+	s, err := dumpSnapshot(dumps...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return s
 }
+
+func dumpSnapshot(dumps ...ruleset.Dump) (*ruleset.Snapshot, error) { return dump.Snapshot(dumps) }
 
 // filter is a dump of rules in the filter table.
 func filter(rules ...string) string {

@@ -20,7 +20,8 @@ var Journeys = []Journey{Input, Forward, Output}
 type hook struct {
 	chain, table string
 	place
-	source bool // of nat: it translates sources
+	// only is the one backend that has the table there, "" for both.
+	only ruleset.Backend
 }
 
 var (
@@ -35,19 +36,22 @@ var (
 
 var hooks = map[Journey][]hook{
 	Input: {
-		{"PREROUTING", "raw", arriving, false}, {"PREROUTING", "mangle", tracked, false}, {"PREROUTING", "nat", tracked, false},
-		{"INPUT", "mangle", entering, false}, {"INPUT", "filter", entering, false}, {"INPUT", "security", entering, false},
-		{"INPUT", "nat", entering, true},
+		{"PREROUTING", "raw", arriving, ""}, {"PREROUTING", "mangle", tracked, ""}, {"PREROUTING", "nat", tracked, ""},
+		{"INPUT", "mangle", entering, ""}, {"INPUT", "filter", entering, ""}, {"INPUT", "security", entering, ruleset.Legacy},
+		{"INPUT", "nat", entering, ""},
+		// The table security of iptables-nft has priority 150, not 50 (nft.c of
+		// iptables): it sees translated sources.
+		{"INPUT", "security", entering, ruleset.NFT},
 	},
 	Forward: {
-		{"PREROUTING", "raw", arriving, false}, {"PREROUTING", "mangle", tracked, false}, {"PREROUTING", "nat", tracked, false},
-		{"FORWARD", "mangle", passing, false}, {"FORWARD", "filter", passing, false}, {"FORWARD", "security", passing, false},
-		{"POSTROUTING", "mangle", passing, false}, {"POSTROUTING", "nat", passing, true},
+		{"PREROUTING", "raw", arriving, ""}, {"PREROUTING", "mangle", tracked, ""}, {"PREROUTING", "nat", tracked, ""},
+		{"FORWARD", "mangle", passing, ""}, {"FORWARD", "filter", passing, ""}, {"FORWARD", "security", passing, ""},
+		{"POSTROUTING", "mangle", passing, ""}, {"POSTROUTING", "nat", passing, ""},
 	},
 	Output: {
-		{"OUTPUT", "raw", leaving, false}, {"OUTPUT", "mangle", departing, false}, {"OUTPUT", "nat", departing, false},
-		{"OUTPUT", "filter", departed, false}, {"OUTPUT", "security", departed, false},
-		{"POSTROUTING", "mangle", departed, false}, {"POSTROUTING", "nat", departed, true},
+		{"OUTPUT", "raw", leaving, ""}, {"OUTPUT", "mangle", departing, ""}, {"OUTPUT", "nat", departing, ""},
+		{"OUTPUT", "filter", departed, ""}, {"OUTPUT", "security", departed, ""},
+		{"POSTROUTING", "mangle", departed, ""}, {"POSTROUTING", "nat", departed, ""},
 	},
 }
 
@@ -64,7 +68,7 @@ func (p *program) stages(j Journey) []stage {
 		s := stage{hook: h}
 		any := false
 		for i, b := range []ruleset.Backend{ruleset.Legacy, ruleset.NFT} {
-			if t := p.tables[tableKey{b, h.table}]; t != nil {
+			if t := p.tables[tableKey{b, h.table}]; t != nil && (h.only == "" || h.only == b) {
 				if c := t.chains[h.chain]; c != nil && c.base {
 					s.chains[i], any = c, true
 				}

@@ -140,8 +140,17 @@ func (b *builder) change(n int32) *change {
 	if e.ttlChanged && b.fields[fieldTTLChanged].used {
 		set(fieldTTLChanged, number(1))
 	}
-	if e.source != 0 && b.fields[fieldSNAT].used {
-		set(fieldSNAT, number(1))
+	if e.source != 0 {
+		t := &b.u.sources[e.source]
+		if b.fields[fieldSNAT].used {
+			set(fieldSNAT, number(1))
+		}
+		if t.to != nil && t.known() && b.fields[fieldSrc].used {
+			set(fieldSrc, t.to[0].low)
+		}
+		if t.port != nil && t.knownPort() && b.fields[fieldSport].used {
+			set(fieldSport, t.port[0].low)
+		}
 	}
 	if e.translation != 0 {
 		t := &b.u.translations[e.translation]

@@ -68,7 +68,7 @@ func (u *universe) outcome(v Verdict, with string, e effect) Outcome {
 		return o
 	}
 	o.Destination = u.translations[e.translation].text
-	o.Source = u.sources[e.source]
+	o.Source = u.sources[e.source].text
 	add := func(s string) {
 		if s != "" {
 			o.Marks = append(o.Marks, s)

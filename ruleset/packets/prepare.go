@@ -49,6 +49,15 @@ func prepare(ctx context.Context, limit int, u *universe, programs ...*program) 
 	if len(u.sources) > 1 {
 		c.add(b.meets)
 		used[fieldState], used[fieldProto] = true, true
+		for i := range u.sources {
+			t := &u.sources[i]
+			if t.known() {
+				c.cut(fieldSrc, t.to)
+			}
+			if t.knownPort() {
+				c.cut(fieldSport, t.port)
+			}
+		}
 	}
 	if used[fieldState] {
 		used[fieldFlags], used[fieldICMP], used[fieldProto] = true, true, true

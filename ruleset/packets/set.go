@@ -20,8 +20,9 @@ type set struct {
 	busy  bool // a list:set that holds itself
 }
 
-// membership is what a set says of packets: that they are in it, or that they
-// are an exception of it.
+// membership is what a set says of packets: that they match it, or that they
+// do for a rule of --return-nomatch, which asks for exceptions. A set of a type
+// that has none answers that as the plain question (ip_set_test).
 type membership struct{ match, except *condition }
 
 var nobody = &membership{no, no}
@@ -103,24 +104,30 @@ func (r *reader) ask(s *set, directions []string) (*membership, error) {
 	if s.Type == "hash:net,iface" {
 		return r.byInterface(members), nil
 	}
+	var ms *membership
 	if len(kinds) == 1 {
-		return r.single(members), nil
+		ms = r.single(members)
+	} else {
+		ms = r.joined(members)
 	}
-	return r.joined(members), nil
+	if !slices.Contains(kinds, "net") {
+		ms.except = ms.match
+	}
+	return ms, nil
 }
 
 // askList asks the members of a list in their order until one says yes
-// (list_set_ktest): an exception of one is no exception of the list.
+// (list_set_ktest), each with the rule's own options.
 func (r *reader) askList(s *set, directions []string) (*membership, error) {
-	var kids []*condition
+	var kids, excepts []*condition
 	for _, text := range s.Members {
 		ms, err := r.membership(firstWord(text), strings.Join(directions, ","))
 		if err != nil {
 			return nil, err
 		}
-		kids = append(kids, ms.match)
+		kids, excepts = append(kids, ms.match), append(excepts, ms.except)
 	}
-	return &membership{anyOf(kids...), no}, nil
+	return &membership{anyOf(kids...), anyOf(excepts...)}, nil
 }
 
 func (r *reader) otherFamily(s *set) bool {

@@ -105,7 +105,12 @@ func (u *universe) changed(out *[fields]bool, e *effect) {
 	note(fieldConnmark, e.connmark != keepConnmark)
 	note(fieldTOS, e.tosKeep != 255 || e.tosFlip != 0)
 	note(fieldTTL, e.ttlSet)
-	note(fieldSNAT, e.source != 0)
+	if e.source != 0 {
+		t := &u.sources[e.source]
+		note(fieldSNAT, true)
+		note(fieldSrc, t.to != nil)
+		note(fieldSport, t.port != nil)
+	}
 	if e.translation != 0 {
 		t := &u.translations[e.translation]
 		note(fieldDst, t.to != nil || t.local)

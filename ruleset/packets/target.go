@@ -286,8 +286,13 @@ func natPorts(s string) (spans, error) {
 
 func (r *reader) translateSource(t *xtables.Module, a *action) (*condition, error) {
 	a.kind = accept
-	a.effect.source = int32(r.source(strings.TrimPrefix(targetText(t), "-j ")))
-	return yes, nil
+	tr := translation{text: strings.TrimPrefix(targetText(t), "-j "), local: t.Name == "MASQUERADE"}
+	var err error
+	if o := t.Option("--to-source"); o != nil {
+		tr.to, tr.port, err = natRange(o.Value())
+	}
+	a.effect.source = int32(r.source(tr))
+	return yes, err
 }
 
 // translateNetwork maps networks onto each other: of the destination in
@@ -297,7 +302,7 @@ func (r *reader) translateNetwork(t *xtables.Module, a *action) (*condition, err
 	a.kind = accept
 	text := strings.TrimPrefix(targetText(t), "-j ")
 	if r.sourceHook {
-		a.effect.source = int32(r.source(text))
+		a.effect.source = int32(r.source(translation{text: text, local: true}))
 		return yes, nil
 	}
 	tr := translation{text: text, local: true}

@@ -141,6 +141,13 @@ func (t *tracer) apply(e effect, at place) {
 		p.DNAT = true
 	}
 	if e.source != 0 {
+		tr := &t.sources[e.source]
+		if tr.to != nil {
+			p.Src = tr.to[0].low.address(t.v6)
+		}
+		if tr.port != nil && p.Proto != protoICMP && p.Proto != protoICMPv6 {
+			p.SPort = uint16(tr.port[0].low.lo)
+		}
 		p.SNAT = true
 	}
 	t.effect = t.then(t.effect, e)
