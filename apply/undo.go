@@ -167,6 +167,8 @@ func (s *store) unwind(ctx context.Context, committer Committer, why string) (*R
 	p := s.Pending
 	r := p.recovery()
 	if !r.Rebooted {
+		// From here on it is no whole firewall that one could still confirm.
+		_ = s.update(func(j *journal) { j.Pending.Step = stepUndo }) // a full disk must not stop it
 		before, err := s.previous(p.Generation)
 		if err == nil {
 			r.Lost, err = s.putBack(context.WithoutCancel(ctx), committer, before)

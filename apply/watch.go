@@ -81,8 +81,12 @@ func attempt(ctx context.Context, name string, opts Options) (done bool, err err
 		}
 		// The journal is replaced whole, so that it can be read without its lock.
 		for end := boottime() + left; boottime() < end; time.Sleep(min(watchPoll, max(end-boottime(), 0))) {
-			if j, err := readJournal(opts.State); err == nil && !mine(j.Pending, name) {
+			j, err := readJournal(opts.State)
+			if err == nil && !mine(j.Pending, name) {
 				return true, nil
+			}
+			if err == nil && !j.Pending.waits() {
+				break // somebody goes back, or began to and died
 			}
 		}
 	}

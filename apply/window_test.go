@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -158,6 +159,42 @@ func TestRollbackEndsTheWindow(t *testing.T) {
 		if r.Generation != 1 {
 			t.Errorf("result %+v", r)
 		}
+		h.gone()
+	})
+}
+
+// halfway is a Committer that does half of what it should.
+type halfway struct{ h *host }
+
+func (c halfway) Commit(context.Context, *State, *State) (Outcome, error) {
+	c.h.sh("iptables -F")
+	return Outcome{}, errors.New("halfway")
+}
+
+// TestRollbackCutShortCannotBeConfirmed lets the rollback of what waits fail
+// half-way: it is no firewall to confirm, and the watchdog ends what it began.
+func TestRollbackCutShortCannotBeConfirmed(t *testing.T) {
+	onHost(t, func(h *host) {
+		sa := h.built(scriptA)
+		h.applied(sa)
+		h.applied(h.built(scriptB), confirmIn(time.Minute))
+		opts := h.options()
+		opts.Committer = halfway{h}
+		if _, err := Rollback(h.ctx, Previous, opts); !errors.Is(err, ErrNotRestored) {
+			t.Errorf("error %v", err)
+		}
+		if _, err := Confirm(h.ctx, h.options()); !errors.Is(err, ErrTooLate) && !errors.Is(err, ErrNothingWaits) {
+			t.Errorf("error %v", err)
+		}
+		h.is(sa)
+		h.gone()
+
+		h.applied(h.built(scriptB), confirmIn(time.Minute))
+		if _, err := Rollback(h.ctx, Previous, opts); !errors.Is(err, ErrNotRestored) {
+			t.Errorf("error %v", err)
+		}
+		h.soon("the watchdog goes back", 15*time.Second, h.settled)
+		h.is(sa)
 		h.gone()
 	})
 }
