@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"sync"
 
@@ -29,11 +30,10 @@ func buildFast(ctx context.Context, src *source, opt Options, talk converser) (*
 	if opt.Exact {
 		return buildOnce(ctx, src, opt, talk)
 	}
-	if bytes.Contains(src.text, []byte("_tables_names")) {
-		// Nothing tells the recorder that a file of /proc is read.
+	if why := unheard(src.text); why != "" {
 		res, err := buildOnce(ctx, src, opt, talk)
 		if res != nil {
-			res.ExactReason = "the script reads which tables there are from /proc"
+			res.ExactReason = why
 		}
 		return res, err
 	}
@@ -66,6 +66,21 @@ func buildFast(ctx context.Context, src *source, opt Options, talk converser) (*
 	}
 	return res, err
 }
+
+// unheard says what a script does that the recorder is not told of, or "".
+func unheard(text []byte) string {
+	switch {
+	case bytes.Contains(text, []byte("_tables_names")):
+		return "the script reads which tables there are from /proc"
+	case ownLimits.Match(text):
+		return "the script sets limits that a call may not meet"
+	}
+	return ""
+}
+
+// ownLimits matches what bounds the memory, time, files or processes of
+// those that a shell starts. A function starts none.
+var ownLimits = regexp.MustCompile(`\bprlimit\b|\bulimit\s+(?:-[SH]\s+)*-[SH]*[dfmntuv]`)
 
 // specialReason is in the reason why a copy of the script does not do.
 const specialReason = " runs the shell's "

@@ -1,6 +1,7 @@
 package compiler
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -28,6 +29,29 @@ func TestModesSame(t *testing.T) {
 			}
 			if exact.Stdout != tt.sees {
 				t.Errorf("the script says %q, want %q", exact.Stdout, tt.sees)
+			}
+		})
+	}
+}
+
+// TestGivesUp has scripts that do what the recorder cannot follow.
+func TestGivesUp(t *testing.T) {
+	for name, tt := range map[string]struct{ script, why string }{
+		"the lock is taken": {"[ ! -p /.fwc/token ] || read -r x </.fwc/token\niptables -A INPUT -j ACCEPT\niptables -S >/dev/null\n", "the lock of the queue is lost"},
+		"the pipe is away for a while": {"mv /.fwc/calls /.fwc/old 2>/dev/null\niptables -A INPUT -j ACCEPT\n[ ! -p /.fwc/old ] || mv -f /.fwc/old /.fwc/calls\n",
+			"the script changes /.fwc"},
+		"a wrapper for a while": {">/usr/local/sbin/iptables; rm /usr/local/sbin/iptables\niptables -A INPUT -j ACCEPT\n", "the script changes /usr/local/sbin"},
+		"the host's names":      {"echo 192.0.2.1 db >>/etc/hosts\niptables -A INPUT -j ACCEPT\n", "the script changes /etc/hosts"},
+		"little memory":         {"iptables -A INPUT -j ACCEPT\nulimit -S -v 3000\niptables -A INPUT -j DROP 2>/dev/null\n:\n", "the script sets limits that a call may not meet"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := runAs(t, nil, job{Script: "fw.sh", Dir: project(t, map[string]string{"fw.sh": tt.script})})
+			if o.Err != "" || o.Mode != "exact: "+tt.why {
+				t.Errorf("%s, mode %q, want %q", o.Err, o.Mode, "exact: "+tt.why)
+			}
+			if rules := strings.Count(o.Dumps["iptables.rules"], "-A INPUT"); rules != 1 {
+				t.Errorf("%d rules, want 1: %s", rules, o.Dumps["iptables.rules"])
 			}
 		})
 	}

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -22,11 +23,13 @@ type recorder struct {
 	root                       string
 	calls, token, answer, redo *os.File
 	log                        *os.File
-	shims                      map[string]os.FileInfo // as they were made
+	looked                     lookedAt
 	tools                      []recordable
 
 	last      string // the field that ends it all
 	served    chan struct{}
+	busy      atomic.Bool  // with what it read
+	turns     atomic.Int64 // how often it read
 	restorers []*restorer
 	named     bool            // a rule that names a set is not loaded for sure
 	batches   []*bytes.Buffer // the records of the calls, those of each flush
@@ -62,7 +65,6 @@ func (r *recorder) install(s *shims, copy []byte) error {
 		return err
 	}
 	go r.watch()
-	r.shims = r.stat(s)
 	return nil
 }
 
@@ -78,7 +80,7 @@ func (r *recorder) pipe(name string) (*os.File, error) {
 
 // begin makes ready for the script's calls.
 func (r *recorder) begin(s *stage) error {
-	r.stage = s
+	r.stage, r.looked = s, lookAt(r.root, s.shims.tools)
 	var err error
 	if r.log, err = os.OpenFile(filepath.Join(r.root, shimLog), os.O_WRONLY|os.O_APPEND, 0); err != nil {
 		return err
@@ -94,6 +96,7 @@ func (r *recorder) begin(s *stage) error {
 		}
 	}
 	r.last, r.served, r.batches = rand.Text(), make(chan struct{}), []*bytes.Buffer{{}}
+	go r.guardLock()
 	go func() {
 		defer close(r.served)
 		if err := r.serve(); err != nil {
@@ -133,19 +136,6 @@ func (r *recorder) failed() string {
 	return r.reason
 }
 
-// stat remembers the files that stand for the tools, and those that would be
-// found before them.
-func (r *recorder) stat(s *shims) map[string]os.FileInfo {
-	found := map[string]os.FileInfo{}
-	for _, t := range s.tools {
-		for _, dir := range programDirs {
-			path := filepath.Join(r.root, dir, t.name)
-			found[path], _ = os.Lstat(path)
-		}
-	}
-	return found
-}
-
 // finish returns why exact mode is needed, or "". The script's processes have
 // ended.
 func (r *recorder) finish(s *stage) string {
@@ -161,17 +151,9 @@ func (r *recorder) finish(s *stage) string {
 	if n, _ := r.calls.Read(make([]byte, 1)); n > 0 {
 		r.fail("calls after the script's end")
 	}
-	then, err := r.calls.Stat()
-	now, err2 := os.Lstat(filepath.Join(r.root, recCalls))
-	if err != nil || err2 != nil || !os.SameFile(then, now) {
-		r.fail("the script replaces the queue")
-	}
 	_ = r.calls.Close()
-	found := r.stat(&s.shims)
-	for path, then := range r.shims {
-		if fi := found[path]; (fi == nil) != (then == nil) || fi != nil && (!os.SameFile(fi, then) || fi.ModTime() != then.ModTime()) {
-			r.fail("the script replaces " + strings.TrimPrefix(path, r.root))
-		}
+	if path := r.looked.difference(r.root, lookAt(r.root, s.shims.tools)); path != "" {
+		r.fail("the script changes " + path)
 	}
 	return r.failed()
 }

@@ -16,7 +16,11 @@ import (
 func (r *recorder) serve() error {
 	in := &pipeReader{r: bufio.NewReaderSize(r.calls, 64<<10), limit: r.stage.Limits.CallLog, last: r.last}
 	for {
-		switch c, err := in.next(); {
+		r.busy.Store(false)
+		c, err := in.next()
+		r.busy.Store(true)
+		r.turns.Add(1)
+		switch {
 		case errors.Is(err, io.EOF):
 			return r.end()
 		case err != nil:
