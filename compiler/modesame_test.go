@@ -16,6 +16,8 @@ func TestModesSame(t *testing.T) {
 	}{
 		"closed descriptors": {"exec 0<&- 1>&-\niptables -A INPUT -p tcp -j ACCEPT\niptables -D INPUT 1\niptables -A INPUT -j DROP\n", ""},
 		"the same in bash":   {"#!/bin/bash\nexec 0<&- 1>&-\niptables -A INPUT -p tcp -j ACCEPT\niptables -D INPUT 1\niptables -A INPUT -j DROP\n", ""},
+		"a tool without its shim": {"iptables -N a\nfor t in /.fwc/real/*/iptables-nft; do\n\t$t -S | wc -l\n\t$t -I INPUT -p udp -j ACCEPT\n\tbreak\ndone\n" +
+			"iptables -I INPUT 2 -j DROP\n", "4\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -42,7 +44,10 @@ func TestGivesUp(t *testing.T) {
 			"the script changes /.fwc"},
 		"a wrapper for a while": {">/usr/local/sbin/iptables; rm /usr/local/sbin/iptables\niptables -A INPUT -j ACCEPT\n", "the script changes /usr/local/sbin"},
 		"the host's names":      {"echo 192.0.2.1 db >>/etc/hosts\niptables -A INPUT -j ACCEPT\n", "the script changes /etc/hosts"},
-		"little memory":         {"iptables -A INPUT -j ACCEPT\nulimit -S -v 3000\niptables -A INPUT -j DROP 2>/dev/null\n:\n", "the script sets limits that a call may not meet"},
+		"no capability":         {"setpriv --bounding-set -net_admin iptables -A INPUT -j DROP 2>/dev/null || iptables -A INPUT -j ACCEPT\n", "the script takes capabilities from what it runs"},
+		"the lock of the legacy tools": {"iptables-legacy -A INPUT -j DROP\nfor t in /.fwc/real/*/iptables-legacy; do\n\t$t -S >/dev/null\n\tbreak\ndone\niptables-nft -A INPUT -j DROP\n",
+			"a program keeps the queue from loading"},
+		"little memory": {"iptables -A INPUT -j ACCEPT\nulimit -S -v 3000\niptables -A INPUT -j DROP 2>/dev/null\n:\n", "the script sets limits that a call may not meet"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -27,6 +27,8 @@ type recorder struct {
 	tools                      []recordable
 
 	last      string // the field that ends it all
+	sync      string // the field that asks for a flush
+	synced    chan struct{}
 	served    chan struct{}
 	busy      atomic.Bool  // with what it read
 	turns     atomic.Int64 // how often it read
@@ -95,6 +97,7 @@ func (r *recorder) begin(s *stage) error {
 			s.spares = append(s.spares, sp)
 		}
 	}
+	r.sync, r.synced = rand.Text(), make(chan struct{}, 1)
 	r.last, r.served, r.batches = rand.Text(), make(chan struct{}), []*bytes.Buffer{{}}
 	go r.guardLock()
 	go func() {

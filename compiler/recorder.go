@@ -32,7 +32,8 @@ import (
 // one that is called iptables shows in command -v and cannot tell its caller's
 // line. Everything else that reaches a tool, such as sudo, xargs, Python or a
 // child's script, meets the shim, which queues too: that costs a process, and
-// not the firewall's growth.
+// not the firewall's growth. What speaks to netfilter without any of them is
+// held until all is loaded, see listener.go.
 const (
 	recCalls  = toolDir + "/calls"      // the pipe of the calls
 	recToken  = toolDir + "/token"      // a pipe with one line in it: the lock of a flush

@@ -19,6 +19,7 @@ type pipeCall struct {
 	place, tool string
 	args        []string
 	long        bool // not written in one piece, for all that is known
+	sync        bool // no call: the first process wants all loaded
 }
 
 // errSpoilt says that the pipe has something else in it than calls.
@@ -28,6 +29,7 @@ var errSpoilt = errors.New("the queue of calls is spoilt")
 type pipeReader struct {
 	r     *bufio.Reader
 	limit uint64 // of all that is read, in bytes
+	sync  string // the field that asks for a flush unheard by the script
 	last  string // the field that ends it all
 }
 
@@ -40,6 +42,8 @@ func (p *pipeReader) next() (*pipeCall, error) {
 	switch mark {
 	case flushMark:
 		return nil, nil
+	case p.sync:
+		return &pipeCall{sync: true}, nil
 	case p.last:
 		return nil, io.EOF
 	case callMark:

@@ -25,6 +25,7 @@ type runner struct {
 	pid     int
 	config  *os.File // to write
 	failure *os.File // to read; its end without a word means success
+	socket  *os.File // that it passes its listener through, or nil
 }
 
 // firstPID is the script's process id. Scripts put $$ into names, and the same
@@ -34,10 +35,25 @@ const firstPID = 100
 // startRunner starts a runner with the script's output, under the first pid
 // as far as the kernel allows it to be chosen (pid_namespaces(7), ns_last_pid).
 func startRunner() (*runner, error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(pair[1])
+	r, err := startFirst(uintptr(pair[1]))
+	if err != nil {
+		unix.Close(pair[0])
+		return nil, err
+	}
+	r.socket = os.NewFile(uintptr(pair[0]), "listener's socket")
+	return r, nil
+}
+
+func startFirst(socket uintptr) (*runner, error) {
 	var r *runner
 	for range 10 {
 		_ = os.WriteFile("/proc/sys/kernel/ns_last_pid", strconv.AppendInt(nil, firstPID-1, 10), 0)
-		next, err := tryRunner(fdStdout, fdStderr)
+		next, err := tryRunner(fdStdout, fdStderr, socket)
 		if r != nil {
 			r.abandon()
 		}
@@ -60,8 +76,9 @@ func (r *runner) abandon() {
 	_, _ = unix.Wait4(r.pid, nil, 0, nil)
 }
 
-// tryRunner starts a runner with those standard streams.
-func tryRunner(stdout, stderr uintptr, stdin ...uintptr) (*runner, error) {
+// tryRunner starts a runner with those standard streams, and with a descriptor
+// that is its standard input later or the socket for its listener.
+func tryRunner(stdout, stderr, fifth uintptr) (*runner, error) {
 	confR, confW, err := os.Pipe()
 	if err != nil {
 		return nil, err
@@ -74,7 +91,7 @@ func tryRunner(stdout, stderr uintptr, stdin ...uintptr) (*runner, error) {
 	}
 	defer failW.Close()
 	pid, err := syscall.ForkExec("/proc/self/exe", netns.Argv(stageRun), &syscall.ProcAttr{
-		Files: append([]uintptr{confR.Fd(), stdout, stderr, confR.Fd(), failW.Fd()}, stdin...),
+		Files: []uintptr{confR.Fd(), stdout, stderr, confR.Fd(), failW.Fd(), fifth},
 		Sys:   &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS},
 	})
 	if err != nil {
@@ -82,7 +99,7 @@ func tryRunner(stdout, stderr uintptr, stdin ...uintptr) (*runner, error) {
 		failR.Close()
 		return nil, err
 	}
-	return &runner{pid, confW, failR}, nil
+	return &runner{pid: pid, config: confW, failure: failR}, nil
 }
 
 // configure tells the runner what to become, and returns when it has.
@@ -107,6 +124,7 @@ type runConfig struct {
 	Cwd    []string
 	Stdin  string // a path in Root, or ""
 	Piped  bool   // standard input is file descriptor 5
+	Asks   bool   // it passes a listener through file descriptor 5, if it can
 	Limits limits
 }
 
@@ -163,6 +181,9 @@ func becomeScript(in *os.File) error {
 	}
 	if err := filterSyscalls(); err != nil {
 		return err
+	}
+	if c.Asks {
+		_ = offerListener(5) // who waits for it finds none
 	}
 	// Last: the Go runtime is itself beyond the limit of memory.
 	path, argv, env := c.Path, c.Argv, c.Env

@@ -116,15 +116,24 @@ func filterSyscalls() error {
 	if err != nil {
 		return fmt.Errorf("assemble the system call filter: %w", err)
 	}
+	if _, err := installFilter(raw, 0); err != nil {
+		return fmt.Errorf("system call filter: %w", err)
+	}
+	return nil
+}
+
+// installFilter installs a filter for the calling thread, and returns the
+// descriptor that flags ask for.
+func installFilter(raw []bpf.RawInstruction, flags uintptr) (int, error) {
 	filter := make([]unix.SockFilter, len(raw))
 	for i, in := range raw {
 		filter[i] = unix.SockFilter{Code: in.Op, Jt: in.Jt, Jf: in.Jf, K: in.K}
 	}
 	prog := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
-	_, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, 0, uintptr(unsafe.Pointer(&prog)))
+	fd, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(&prog)))
 	runtime.KeepAlive(filter)
 	if errno != 0 {
-		return fmt.Errorf("system call filter: %w", errno)
+		return -1, errno
 	}
-	return nil
+	return int(fd), nil
 }

@@ -84,3 +84,53 @@ func TestFilter(t *testing.T) {
 		}
 	}
 }
+
+// TestAskFirst runs the filter of the listener as TestFilter does.
+func TestAskFirst(t *testing.T) {
+	raw, err := askFirst()
+	if err != nil {
+		t.Fatal(err)
+	}
+	prog, _ := bpf.Disassemble(raw)
+	vm, err := bpf.NewVM(prog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name string
+		call []uint32
+		asks bool
+	}{
+		{"read", []uint32{unix.SYS_READ, 16, 3, 12}, false},
+		{"netfilter", []uint32{unix.SYS_SOCKET, unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_NETFILTER}, true},
+		{"netfilter, datagrams", []uint32{unix.SYS_SOCKET, unix.AF_NETLINK, unix.SOCK_DGRAM | unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER}, true},
+		{"routes", []uint32{unix.SYS_SOCKET, unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_ROUTE}, false},
+		{"raw", []uint32{unix.SYS_SOCKET, unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_RAW}, true},
+		{"raw, closed on exec", []uint32{unix.SYS_SOCKET, unix.AF_INET6, unix.SOCK_RAW | unix.SOCK_CLOEXEC, unix.IPPROTO_RAW}, true},
+		{"stream", []uint32{unix.SYS_SOCKET, unix.AF_INET, unix.SOCK_STREAM, 0}, false},
+		{"stream of IPv6", []uint32{unix.SYS_SOCKET, unix.AF_INET6, unix.SOCK_STREAM, 12}, false},
+		{"unix", []uint32{unix.SYS_SOCKET, unix.AF_UNIX, unix.SOCK_RAW, 12}, false},
+		{"a name", []uint32{unix.SYS_PRCTL, unix.PR_SET_NAME, 12}, false},
+		{"drop of the capability", []uint32{unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, unix.CAP_NET_ADMIN}, true},
+		{"drop of the other", []uint32{unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, unix.CAP_NET_RAW}, true},
+		{"drop of another", []uint32{unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, unix.CAP_SYS_ADMIN}, false},
+		{"root without capabilities", []uint32{unix.SYS_PRCTL, unix.PR_SET_SECUREBITS, 3}, true},
+	} {
+		data := make([]byte, dataArgs+6*8)
+		binary.BigEndian.PutUint32(data[dataNumber:], tt.call[0])
+		for i, a := range tt.call[1:] {
+			binary.BigEndian.PutUint32(data[dataArgs+8*i:], a)
+		}
+		got, err := vm.Run(data)
+		if err != nil {
+			t.Fatalf("%s: %v", tt.name, err)
+		}
+		want := int(allow)
+		if tt.asks {
+			want = unix.SECCOMP_RET_USER_NOTIF
+		}
+		if got != want {
+			t.Errorf("%s: %#x, want %#x", tt.name, got, want)
+		}
+	}
+}

@@ -6,15 +6,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // serve reads the pipe until the end, and loads what it says.
 func (r *recorder) serve() error {
-	in := &pipeReader{r: bufio.NewReaderSize(r.calls, 64<<10), limit: r.stage.Limits.CallLog, last: r.last}
+	in := &pipeReader{r: bufio.NewReaderSize(r.calls, 64<<10), limit: r.stage.Limits.CallLog, sync: r.sync, last: r.last}
 	for {
 		r.busy.Store(false)
 		c, err := in.next()
@@ -25,6 +28,11 @@ func (r *recorder) serve() error {
 			return r.end()
 		case err != nil:
 			return err
+		case c != nil && c.sync:
+			if err := r.flush(); err != nil {
+				return err
+			}
+			r.synced <- struct{}{}
 		case c != nil:
 			if err := r.queue(c); err != nil {
 				return err
@@ -122,6 +130,31 @@ func (r *recorder) flush() error {
 	}
 	return nil
 }
+
+// listen answers the questions of the script's processes.
+func (r *recorder) listen(listener *os.File) {
+	answerCalls(listener, func(number int32) {
+		if number == unix.SYS_PRCTL {
+			r.fail("the script takes capabilities from what it runs")
+			_ = unix.Kill(-1, unix.SIGKILL)
+			return
+		}
+		if _, err := r.calls.WriteString(r.sync + string(rune(fieldEnd))); err != nil {
+			return
+		}
+		select {
+		case <-r.synced:
+		case <-r.served:
+		case <-time.After(askTime):
+			r.fail("a program keeps the queue from loading")
+			_ = unix.Kill(-1, unix.SIGKILL)
+		}
+	})
+}
+
+// askTime is how long a process that speaks to netfilter waits for the queue. A
+// legacy tool that no shim stands for has the lock that the load needs.
+const askTime = 10 * time.Second
 
 // end loads everything, and ends the restorers: one that loads a rule and says
 // that its syntax is an old one says so to the script too.

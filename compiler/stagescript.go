@@ -60,7 +60,7 @@ func (s *stage) script(rep *report) error {
 
 // start starts the runner, which becomes the script, and returns its pid.
 func (s *stage) start(input bool) (int, error) {
-	c := runConfig{Root: stagingRoot, Path: s.Interp[0], Env: s.Env, Cwd: s.Cwd, Limits: s.Limits}
+	c := runConfig{Root: stagingRoot, Path: s.Interp[0], Env: s.Env, Cwd: s.Cwd, Limits: s.Limits, Asks: s.Record}
 	if input {
 		c.Stdin = stdinFile
 	}
@@ -75,6 +75,7 @@ func (s *stage) start(input bool) (int, error) {
 		return 0, fmt.Errorf("start the script: %w", err)
 	}
 	defer r.failure.Close()
+	defer r.socket.Close()
 	// The reader of the script's output sees its end when the last process of
 	// the script is gone: the first process keeps no end of it.
 	unix.Close(fdStdout)
@@ -86,7 +87,19 @@ func (s *stage) start(input bool) (int, error) {
 			return 0, err
 		}
 	}
-	return r.pid, r.configure(c)
+	if err := r.configure(c); err != nil {
+		return r.pid, err
+	}
+	if s.Record {
+		listener, err := takeListener(r.socket)
+		if err != nil {
+			s.rec.fail("the kernel does not tell who speaks to netfilter")
+			_ = unix.Kill(-1, unix.SIGKILL)
+			return r.pid, nil
+		}
+		go s.rec.listen(listener)
+	}
+	return r.pid, nil
 }
 
 // lingerTime is how long processes that outlive the script may go on: a shell
