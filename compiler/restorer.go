@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -61,7 +62,7 @@ type restorer struct {
 	echo  bool
 	size  int // lines of a piece
 
-	open *piece   // not sent yet
+	open []*piece // not sent yet, one for each table: a rule meets none of another
 	sent []*piece // not known to be loaded
 	next int      // number of the first of sent
 	proc *restoreProcess
@@ -88,27 +89,40 @@ func newRestorer(s *stage, path string) *restorer {
 
 // add queues a line.
 func (r *restorer) add(table, line string) error {
-	if r.open != nil && (r.open.table != table || len(r.open.lines) >= r.size) {
-		if err := r.send(); err != nil {
+	i := slices.IndexFunc(r.open, func(p *piece) bool { return p.table == table })
+	if i >= 0 && len(r.open[i].lines) >= r.size {
+		if err := r.send(i); err != nil {
 			return err
 		}
+		i = -1
 	}
-	if r.open == nil {
-		r.open = &piece{table: table}
+	if i < 0 {
+		i = len(r.open)
+		r.open = append(r.open, &piece{table: table})
 	}
-	r.open.lines = append(r.open.lines, line)
+	r.open[i].lines = append(r.open[i].lines, line)
 	return nil
 }
 
 // waits says whether something is not loaded.
-func (r *restorer) waits() bool { return r.open != nil || len(r.sent) > 0 }
+func (r *restorer) waits() bool { return len(r.open) > 0 || len(r.sent) > 0 }
 
-// send gives the program what is queued.
-func (r *restorer) send() error {
-	p := r.open
-	r.open = nil
+// send gives the program what is queued of the i-th open piece.
+func (r *restorer) send(i int) error {
+	p := r.open[i]
+	r.open = slices.Delete(r.open, i, i+1)
 	r.sent = append(r.sent, p)
 	return r.write(p, r.next+len(r.sent)-1)
+}
+
+// sendAll gives it all that is queued.
+func (r *restorer) sendAll() error {
+	for len(r.open) > 0 {
+		if err := r.send(0); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (r *restorer) write(p *piece, number int) error {
@@ -168,10 +182,8 @@ func (r *restorer) greet() error {
 
 // flush waits until everything is loaded.
 func (r *restorer) flush() error {
-	if r.open != nil {
-		if err := r.send(); err != nil {
-			return err
-		}
+	if err := r.sendAll(); err != nil {
+		return err
 	}
 	late := time.After(recorderTime)
 	for len(r.sent) > 0 {

@@ -41,6 +41,22 @@ func TestLargePieces(t *testing.T) {
 	}
 }
 
+// TestPiecesOfTables adds to two tables in turn: what one transaction takes
+// does not shrink to a line.
+func TestPiecesOfTables(t *testing.T) {
+	r := &restorer{size: 1000}
+	for i := range 1000 {
+		for _, table := range []string{"filter", "nat"} {
+			if err := r.add(table, fmt.Sprintf("-A INPUT -s 10.0.%d.%d -j DROP", i>>8, i&255)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if len(r.open) != 2 || len(r.sent) != 0 || len(r.open[0].lines) != 1000 || r.open[1].lines[999] != "-A INPUT -s 10.0.3.231 -j DROP" {
+		t.Errorf("%d pieces open, %d sent", len(r.open), len(r.sent))
+	}
+}
+
 // TestGlance has calls that the shell takes for ones that add and that are not
 // of the kind a restore knows: they are made for real in their place, or the
 // script runs again in exact mode, and the end is the same.

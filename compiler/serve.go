@@ -68,6 +68,11 @@ func (r *recorder) queue(c *pipeCall) error {
 			return err
 		}
 	}
+	if q.shared {
+		if err := own.sendAll(); err != nil {
+			return err
+		}
+	}
 	r.named = r.named || q.sets
 	return own.add(q.table, q.line)
 }
