@@ -14,8 +14,9 @@ func TestModesSame(t *testing.T) {
 		script string
 		sees   string // what the script says
 	}{
-		"closed descriptors": {"exec 0<&- 1>&-\niptables -A INPUT -p tcp -j ACCEPT\niptables -D INPUT 1\niptables -A INPUT -j DROP\n", ""},
-		"the same in bash":   {"#!/bin/bash\nexec 0<&- 1>&-\niptables -A INPUT -p tcp -j ACCEPT\niptables -D INPUT 1\niptables -A INPUT -j DROP\n", ""},
+		"closed descriptors":                     {"exec 0<&- 1>&-\niptables -A INPUT -p tcp -j ACCEPT\niptables -D INPUT 1\niptables -A INPUT -j DROP\n", ""},
+		"the same in bash":                       {"#!/bin/bash\nexec 0<&- 1>&-\niptables -A INPUT -p tcp -j ACCEPT\niptables -D INPUT 1\niptables -A INPUT -j DROP\n", ""},
+		"a variable that is the shell's command": {"IPT='exec iptables'\n($IPT -A INPUT -j ACCEPT)\nIPT=/sbin/iptables\n$IPT -A INPUT -j DROP\n", ""},
 		"a tool without its shim": {"iptables -N a\nfor t in /.fwc/real/*/iptables-nft; do\n\t$t -S | wc -l\n\t$t -I INPUT -p udp -j ACCEPT\n\tbreak\ndone\n" +
 			"iptables -I INPUT 2 -j DROP\n", "4\n"},
 	} {

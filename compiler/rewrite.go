@@ -30,6 +30,10 @@ func recordedName(word string) bool {
 // toolVariable matches what a variable that holds a tool is set to.
 var toolVariable = regexp.MustCompile(`(?:ip6?|arp|eb)tables|ipset`)
 
+// shellVariable matches what a variable is set to that makes the shell itself
+// do something: such a command must not run in a function.
+var shellVariable = regexp.MustCompile(`^["']?(?:\.|break|continue|eval|exec|exit|export|readonly|return|set|shift|times|trap|unset|local|command|builtin)\s`)
+
 // otherDefinition matches what gives a tool's name another meaning, for all
 // the parser knows.
 var otherDefinition = regexp.MustCompile(`\balias\b|\benable\b|\bhash -p`)
@@ -57,7 +61,7 @@ func rewrite(text []byte) []byte {
 	}
 	var sources []*syntax.CallExpr
 	hidden := false
-	variables, defined := map[string]bool{}, map[string]bool{}
+	variables, special, defined := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	var calls []*syntax.CallExpr
 	syntax.Walk(f, func(n syntax.Node) bool {
 		switch n := n.(type) {
@@ -71,6 +75,7 @@ func rewrite(text []byte) []byte {
 			}
 			if from, to := n.Value.Pos().Offset(), n.Value.End().Offset(); to <= uint(len(text)) && from < to && toolVariable.Match(text[from:to]) {
 				variables[n.Name.Value] = true
+				special[n.Name.Value] = special[n.Name.Value] || shellVariable.Match(text[from:to])
 			}
 		case *syntax.CallExpr:
 			if len(n.Args) == 0 {
@@ -118,7 +123,7 @@ func rewrite(text []byte) []byte {
 		name, isTool := wordOf(w).text()
 		switch {
 		case isTool && source == name && recordedName(name) && !defined[name]:
-		case !isTool && variables[commandVariable(source)]:
+		case !isTool && variables[commandVariable(source)] && !special[commandVariable(source)]:
 		default:
 			continue
 		}
