@@ -63,7 +63,7 @@ test: deps generators build
 	go vet -tags managers ./apply
 	go vet -tags vm ./internal/vmtest
 	go tool staticcheck ./...
-	shellcheck packaging/*.sh packaging/vm/image.sh packaging/vm/guest/usr/local/sbin/* testdata/demo/*.sh .ci/run
+	shellcheck -x packaging/*.sh packaging/vm/image.sh packaging/vm/guest/usr/local/sbin/* testdata/demo/*.sh ci/github/*.sh .ci/run
 	$(SUDO) go test -race -timeout 20m -skip '$(CORPUS)' ./...
 	$(SUDO) go test -timeout 20m -run '$(CORPUS)' ./compiler
 

@@ -15,10 +15,11 @@ type MarkdownOptions struct {
 	Members int
 }
 
-// CommentLimit is the greatest size of a GitHub comment: its API refuses more
-// than 65,536 characters ("body is too long"). Counted in bytes, of which
-// there are never fewer.
-const CommentLimit = 65536
+// CommentLimit is the greatest size of a GitHub comment, whose API refuses more
+// than 65,536 characters ("body is too long"), less a kilobyte for what a
+// pipeline puts around a report. Counted in bytes, of which there are never
+// fewer.
+const CommentLimit = 65536 - 1024
 
 const (
 	mostPlaces   = 40  // rows of the summary table

@@ -29,6 +29,8 @@ need nft nftables
 need ip iproute2
 need gcc build-essential
 need jq jq
+need curl curl
+need unzip unzip
 need openssl openssl
 need ssh-agent openssh-client
 need shellcheck shellcheck
