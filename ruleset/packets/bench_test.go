@@ -102,3 +102,20 @@ func processorTime() float64 {
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
 	return float64(u.Utime.Sec+u.Stime.Sec) + float64(u.Utime.Usec+u.Stime.Usec)/1e6
 }
+
+func BenchmarkLint(b *testing.B) {
+	for _, n := range []int{100, 1000, 5000} {
+		s := benchSnapshot(b, "DROP", benchRules(n, 1))
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			start := processorTime()
+			for range b.N {
+				found, err := Lint(context.Background(), s, Options{})
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.ReportMetric(float64(len(found)), "findings")
+			}
+			b.ReportMetric((processorTime()-start)/float64(b.N), "cpu-s/op")
+		})
+	}
+}

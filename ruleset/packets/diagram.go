@@ -189,6 +189,9 @@ const (
 	opSequence
 	opReplace
 	opZero
+	opPasses
+	opSubset
+	opMeet
 	opSubstitute
 )
 

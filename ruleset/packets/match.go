@@ -4,13 +4,15 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/fwc-dev/fwc/ruleset"
 	"github.com/fwc-dev/fwc/ruleset/xtables"
 )
 
 // reader turns the rules of one snapshot and family into conditions.
 type reader struct {
 	*universe
-	sets map[string]*set
+	sets    map[string]*set
+	backend ruleset.Backend // of the rule that is read
 	// scope names the place of the rule that is read: table, chain and, of
 	// several rules of one text, which.
 	scope string

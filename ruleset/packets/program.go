@@ -99,6 +99,7 @@ func (p *program) table(r *reader, shared *specs, key tableKey, t *ruleset.Table
 		names[t.Chains[i].Name] = true
 	}
 	sources := sourceChains(t)
+	r.backend = t.Backend
 	for i := range t.Chains {
 		c := &chain{table: out, name: t.Chains[i].Name, base: t.Chains[i].Policy != ""}
 		out.chains[c.name], out.list = c, append(out.list, c)
@@ -138,7 +139,8 @@ func (p *program) rule(r *reader, shared *specs, c *chain, j int, source *rulese
 	if own || sets {
 		r.scope = p.scope(c, j)
 	}
-	known := shared.conditions[source.Text]
+	key := string(r.backend) + " " + source.Text
+	known := shared.conditions[key]
 	r.unknown = 0
 	if known == nil || own || sets {
 		fits, err := r.condition(spec)
@@ -147,7 +149,7 @@ func (p *program) rule(r *reader, shared *specs, c *chain, j int, source *rulese
 		}
 		known = &reading{fits, r.unknown}
 		if !own && !sets {
-			shared.conditions[source.Text] = known
+			shared.conditions[key] = known
 		}
 	}
 	r.unknown = known.unknown
