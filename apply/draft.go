@@ -17,6 +17,9 @@ type draft struct {
 	keep Keep
 	base *ruleset.Snapshot // what fwc applied last, nil for nothing
 	last *Generation       // of base
+
+	storing  chan error // the generation being written, nil if it is not
+	storedAs *Generation
 }
 
 // draft reads the live firewall and plans.

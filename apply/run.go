@@ -28,15 +28,18 @@ func (s *store) run(ctx context.Context, c candidate, opts Options) (*Result, er
 	if err != nil {
 		return nil, err
 	}
+	defer func() { s.unstore(d) }()
 	calm := &calm{wait: opts.LockWait}
 	defer calm.end()
 	n := 0
 	for began := time.Now(); n < replans || time.Since(began) < opts.LockWait; n++ {
+		s.storeAhead(&c, d)
 		objects, from, err := d.try(ctx, &c, opts)
 		if err != nil && (c.give(d, err) || calm.helps(d, err)) {
 			if ctx, err = calm.begin(ctx, d); err != nil {
 				return nil, err
 			}
+			s.unstore(d)
 			if d, err = s.draft(ctx, &c, opts); err == nil {
 				continue
 			}
@@ -60,6 +63,7 @@ func (s *store) run(ctx context.Context, c candidate, opts Options) (*Result, er
 		if ctx, err = calm.begin(ctx, d); err != nil {
 			return nil, err
 		}
+		s.unstore(d)
 		if d, err = s.draft(ctx, &c, opts); err != nil {
 			return nil, err
 		}
@@ -151,12 +155,6 @@ func (s *store) commit(ctx context.Context, c candidate, opts Options, d *draft,
 // begin stores the generation and the journal's intent. dog is the watchdog
 // that undoes the change, nil for none.
 func (s *store) begin(c candidate, opts Options, d *draft, from *ruleset.Snapshot, dog *watchdog) (*Generation, int, error) {
-	g := c.generation
-	g.Number, g.Parent, g.At = s.Last+1, s.Current, time.Now().UTC().Truncate(time.Second)
-	g.Keep = d.keep
-	if !c.back {
-		g.Former, g.Since = formerValues(d.formerOf(), d.base, c.ours, d.live.Snapshot), d.since(c)
-	}
 	// Ahead of the first generation, so that a journal that was lost shows.
 	if used, err := inUse(s.dir); err != nil {
 		return nil, 0, err
@@ -165,11 +163,11 @@ func (s *store) begin(c candidate, opts Options, d *draft, from *ruleset.Snapsho
 			return nil, 0, err
 		}
 	}
-	applied := c.ours
-	if c.back {
-		applied = d.plan.Wanted // for a recovery only: the generation is not kept
+	if d.storing == nil {
+		s.store(&c, d)
 	}
-	if err := s.writeGeneration(&g, c.artifact, applied, d.live); err != nil {
+	g, err := d.stored()
+	if err != nil {
 		return nil, 0, errors.Join(err, s.discard(g.Number))
 	}
 	if err := opts.fault.at("generation"); err != nil {
@@ -179,14 +177,14 @@ func (s *store) begin(c candidate, opts Options, d *draft, from *ruleset.Snapsho
 	if c.back {
 		to = c.to
 	}
-	err := s.update(func(j *journal) {
+	err = s.update(func(j *journal) {
 		j.Pending = &pending{Generation: g.Number, To: to, Step: stepCommit, Began: g.At, Boot: bootID(),
 			Touched: touched(from, d.plan.Wanted), Watchdog: dog.name()}
 	})
 	if err != nil {
 		return nil, 0, errors.Join(err, s.discard(g.Number))
 	}
-	return &g, to, nil
+	return g, to, nil
 }
 
 // prove reads the kernel back, holds it to the plan and to the trial, and runs

@@ -56,6 +56,11 @@ func (d *decoder) rule(f ruleset.Family, table string, b []byte, depth int) (obj
 				r.handle = binary.BigEndian.Uint64(v)
 			}
 		case unix.NFTA_RULE_EXPRESSIONS:
+			n := 0
+			for range attributes(v) {
+				n++
+			}
+			r.exprs = make([]expr, 0, n)
 			for _, v := range attributes(v) {
 				e, err := d.expression(f, table, v, depth)
 				if err != nil {

@@ -41,7 +41,7 @@ func unsettled(ctx context.Context) error {
 // messageBuffer is the size of the buffer that messages are read into. The
 // kernel fills each message of a dump up to the largest buffer it saw, 32 KiB
 // at most, and walks the whole list anew for each.
-const messageBuffer = 1 << 16
+const messageBuffer = 1 << 15
 
 // conn is a netlink socket of the calling thread's network namespace.
 type conn struct{ *netlink.Conn }

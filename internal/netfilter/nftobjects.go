@@ -115,6 +115,7 @@ func (c *conn) readChains(d *decoder, at func(ruleset.Family, string) *objTable)
 		return err
 	}
 	var last owned
+	var run [][]byte // rules of last: they come chain by chain
 	for _, m := range rules {
 		k := owned{family: families[m.Data[0]]}
 		for typ, v := range attributes(m.Data[4:]) {
@@ -125,9 +126,13 @@ func (c *conn) readChains(d *decoder, at func(ruleset.Family, string) *objTable)
 				k.name = d.word(v)
 			}
 		}
-		last = k
-		d.rules[last] = append(d.rules[last], m.Data[4:])
+		if k != last {
+			d.rules[last] = append(d.rules[last], run...)
+			last, run = k, run[:0]
+		}
+		run = append(run, m.Data[4:])
 	}
+	d.rules[last] = append(d.rules[last], run...)
 	type place struct {
 		t *objTable
 		c objChain

@@ -27,6 +27,9 @@ type marks struct {
 }
 
 func (m *marks) of(r *objRule) mark {
+	if r.mark != (mark{}) && len(m.names) == 0 {
+		return r.mark
+	}
 	b := m.buf[:0]
 	add := func(data []byte) {
 		b = binary.NativeEndian.AppendUint32(b, uint32(len(data)))
@@ -46,7 +49,11 @@ func (m *marks) of(r *objRule) mark {
 	b = append(b, 1) // no name begins so
 	add(r.userdata)
 	m.buf = b
-	return mark{maphash.Bytes(seeds[0], b), maphash.Bytes(seeds[1], b)}
+	out := mark{maphash.Bytes(seeds[0], b), maphash.Bytes(seeds[1], b)}
+	if len(m.names) == 0 {
+		r.mark = out
+	}
+	return out
 }
 
 // rules changes the rules of a chain from those of from to those of to: lt is

@@ -70,6 +70,8 @@ type objRule struct {
 
 	raw    []byte
 	handle uint64 // of the legacy backend the offset among the entries
+
+	mark mark // once it was asked for: a State is one goroutine's at a time
 }
 
 // expr is one nf_tables expression, or one part of a legacy entry.
