@@ -45,7 +45,7 @@ func (o OneStep) Commit(ctx context.Context, from, to *State) (Outcome, error) {
 		}
 		why = refused.Error()
 	}
-	out, err := PerTable{Wait: o.Wait, fault: o.fault}.Commit(ctx, from, to)
+	out, err := PerTable(o).Commit(ctx, from, to)
 	if out.Transactions > 1 {
 		out.Fallback += ": " + why
 	}
