@@ -39,6 +39,11 @@ func lookAt(root string, tools []tool) lookedAt {
 		}
 	}
 	add(filepath.Join(root, toolDir))
+	for _, t := range tools {
+		if t.link != "" {
+			add(filepath.Join(root, t.link))
+		}
+	}
 	for _, dir := range programDirs {
 		add(filepath.Join(root, dir))
 		for _, t := range tools {

@@ -65,6 +65,9 @@ type tool struct {
 	dir   string // /usr/sbin
 	file  string // the real file, /usr/sbin/xtables-nft-multi
 	index int    // of the directory in shimReal
+	// link and target are the system's choice among tools of this name, such as
+	// /etc/alternatives/iptables and /usr/sbin/iptables-nft, or "".
+	link, target string
 }
 
 // install replaces the tools of every directory that programs are found in.
@@ -114,7 +117,7 @@ func (s *shims) install() error {
 			rec = &recs[i]
 		}
 		path := filepath.Join(t.dir, t.name)
-		if err := s.place(filepath.Join(s.root, path), shimText(t.real(), t.name, rec, s.record)); err != nil {
+		if err := s.place(filepath.Join(s.root, path), shimText(t, rec, s.record)); err != nil {
 			s.notes = append(s.notes, fmt.Sprintf("calls of %s are not noted: %v", path, err))
 		}
 	}
@@ -149,7 +152,8 @@ func (s *shims) dir(dir string) error {
 		if err != nil {
 			return fmt.Errorf("copy %s: %w", file, err)
 		}
-		t := tool{e.Name(), dir, file, index}
+		t := tool{name: e.Name(), dir: dir, file: file, index: index}
+		t.link, t.target = choice(path)
 		s.tools = append(s.tools, t)
 		link := filepath.Join(t.real(), e.Name())
 		if err := os.MkdirAll(filepath.Join(s.root, t.real()), 0o755); err != nil {
@@ -160,6 +164,22 @@ func (s *shims) dir(dir string) error {
 		}
 	}
 	return nil
+}
+
+// alternatives is the directory of update-alternatives(1).
+const alternatives = "/etc/alternatives"
+
+// choice returns the link that update-alternatives(1) changes to have another
+// tool at path, and what it is to now, or "".
+func choice(path string) (link, target string) {
+	link, err := os.Readlink(path)
+	if err != nil || filepath.Dir(link) != alternatives {
+		return "", ""
+	}
+	if target, err = os.Readlink(link); err != nil || !filepath.IsAbs(target) {
+		return "", ""
+	}
+	return link, target
 }
 
 // copy keeps a tool's file where the script does not look for it.

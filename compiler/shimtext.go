@@ -4,7 +4,7 @@ import (
 	"strings"
 )
 
-// shimText is the script that stands for a tool whose real one is in dir. Standard error is read
+// shimText is the script that stands for a tool. Standard error is read
 // through a command substitution, which costs no second process, and is given
 // on after the tool's end. A record is a list of fields that end in NUL, see
 // parseLog; the shell writes it in one piece. It has the tool's own name: the
@@ -12,8 +12,12 @@ import (
 //
 // While calls are recorded it loads what is queued first, or queues its own
 // call where rec says how.
-func shimText(dir, name string, rec *recordable, record bool) string {
-	real := dir + "/" + name
+//
+// A script may choose another tool of its name, with update-alternatives(1):
+// then that one's shim runs.
+func shimText(t tool, rec *recordable, record bool) string {
+	name := t.name
+	real := t.real() + "/" + name
 	run, again, in, queue := real+` "$@"`, "", "", ""
 	if record {
 		// Another user reads nothing and adds nothing: its call fails.
@@ -22,6 +26,9 @@ func shimText(dir, name string, rec *recordable, record bool) string {
 			queue = glance(1, "printf '%s"+fieldText+"' "+callMark+` "$(($#+2))" "${FWC_LINE-}" `+rec.name+` "$@" `+endMark+" >>"+recCalls+" && exit 0", ":") + queue
 		}
 		queue = "if [ -w " + recCalls + " ]; then\n" + queue + "fi\n"
+	}
+	if t.link != "" {
+		queue = "[ " + t.link + " -ef " + t.target + " ] || [ ! -x " + t.link + " ] || exec " + t.link + ` "$@"` + "\n" + queue
 	}
 	multi := strings.HasSuffix(name, "-multi")
 	switch {
