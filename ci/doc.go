@@ -3,6 +3,8 @@
 // request's comment, as one HTML page, and as JSON of a written schema (see
 // Schema).
 //
+// A Lint is what is odd about one firewall, as text and JSON (see LintSchema).
+//
 // A Report is data first; the renderers work from it alone. Everything in it
 // that came from a script, a dump or an artifact is untrusted, and every
 // renderer shows it so that it can neither act nor hide.

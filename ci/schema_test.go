@@ -12,15 +12,20 @@ import (
 // validate holds a report's JSON to the written schema.
 func validate(t testing.TB, report []byte) {
 	t.Helper()
-	schema, err := jsonschema.UnmarshalJSON(bytes.NewReader(ci.Schema))
+	validateAs(t, "diff.v1.json", ci.Schema, report)
+}
+
+func validateAs(t testing.TB, name string, written, report []byte) {
+	t.Helper()
+	schema, err := jsonschema.UnmarshalJSON(bytes.NewReader(written))
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := jsonschema.NewCompiler()
-	if err := c.AddResource("diff.v1.json", schema); err != nil {
+	if err := c.AddResource(name, schema); err != nil {
 		t.Fatal(err)
 	}
-	compiled, err := c.Compile("diff.v1.json")
+	compiled, err := c.Compile(name)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,62 @@
+//go:build !host
+
+package cli
+
+import (
+	"fmt"
+
+	"github.com/fwc-dev/fwc/ci"
+	"github.com/urfave/cli/v2"
+)
+
+func lintCommand(s Streams) *cli.Command {
+	return &cli.Command{
+		Name:      "lint",
+		Usage:     "rules that cannot match, rules that change nothing, families left open",
+		ArgsUsage: "FILE",
+		Description: "FILE is an artifact, a raw dump (iptables-save, ip6tables-save), or host for the running firewall.\n" +
+			"An error lets packets through that are meant not to, a warning is a rule that does not do what it\n" +
+			"says, a note is a rule or chain that could go. It says only what holds for every packet.\n\n" +
+			"Examples:\n" +
+			"  fwc lint fw.artifact\n" +
+			"  fwc lint fw.artifact --exit-code\n" +
+			"  iptables-save > rules && fwc lint rules --format json\n" +
+			"  sudo fwc lint host",
+		Flags: []cli.Flag{
+			formatFlag("text", "json"),
+			&cli.BoolFlag{Name: "exit-code", Usage: "exit 1 when anything is found"},
+		},
+		Action: func(c *cli.Context) error {
+			if c.NArg() != 1 {
+				return usagef("lint wants one FILE")
+			}
+			name := c.Args().First()
+			var op operand
+			var err error
+			if name == hostName {
+				op.Side, err = hostSide(c.Context, ci.Side{})
+			} else {
+				op, err = fileOperand(name)
+			}
+			if err != nil {
+				return err
+			}
+			lint, err := ci.NewLint(c.Context, op.Side, ci.LintOptions{Dump: op.raw != nil})
+			if err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			if c.String("format") == "json" {
+				err = lint.JSON(s.Out)
+			} else {
+				err = lint.Text(s.Out, ci.TextOptions{Color: coloured(s.Out)})
+			}
+			if err != nil {
+				return err
+			}
+			if c.Bool("exit-code") && len(lint.Findings) > 0 {
+				return &quietError{exitFailure}
+			}
+			return nil
+		},
+	}
+}
