@@ -419,12 +419,13 @@ func TestGitLabTemplate(t *testing.T) {
 		}
 		return j
 	}
-	first := run(scriptBefore)
-	if got := first.read("fwc-quality.json"); got != "[]\n" {
-		t.Errorf("the first run finds %s", got)
+	first := run(scriptBefore + "ip6tables -P INPUT DROP\niptables -A INPUT -s 10.0.0.1 -p tcp --dport 22 -j DROP\n")
+	odd := first.read("fwc-quality.json")
+	if strings.Count(odd, `"check_name"`) != 1 || !strings.Contains(odd, `"check_name": "fwc-never-matches"`) || !strings.Contains(odd, `"begin": 4`) {
+		t.Errorf("the first run finds %s", odd)
 	}
 	f.archives["/projects/5/jobs/artifacts/stable/1/download"] = zipped("fwc.artifact", []byte(first.read("fwc.artifact")))
-	second := run(scriptAfter)
+	second := run(scriptAfter + "ip6tables -P INPUT DROP\n")
 	var findings []struct {
 		Description string `json:"description"`
 		CheckName   string `json:"check_name"`
