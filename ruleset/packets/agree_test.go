@@ -54,11 +54,7 @@ func checkRound(t *testing.T, g *generator, sets, name string) int {
 	if err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
-	x, err := New(old, family)
-	if err != nil {
-		t.Fatal(err)
-	}
-	y, err := New(new, family)
+	x, y, err := Pair(old, new, family)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -83,6 +83,8 @@ type translation struct {
 	// to and port are what the address may be afterwards: one value, one of
 	// a range, or, where they are nil, as before.
 	to, port spans
+	// same is the condition of packets that have it already.
+	same *condition
 	// local says that the destination is an address of the host's own that
 	// nobody here knows (REDIRECT).
 	local bool

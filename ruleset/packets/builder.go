@@ -21,6 +21,10 @@ type builder struct {
 	conditions []*condition
 	// care is where anything is asked for at all, false for the rest.
 	care node
+	// cares are the rules' diagrams cut down to it, and to the last one.
+	cares [2]map[madeKey]node
+	// close are the rules that matter where care is; nil for all.
+	close *neighbours
 	// deciders names the rules that decide; nil while nobody asks.
 	deciders  []decider
 	deciderOf map[decider]int32

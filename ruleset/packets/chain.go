@@ -11,7 +11,7 @@ const (
 	toCall
 	toNext
 	toTranslated
-	toOutcome
+	toSettled
 )
 
 // passAll and the like say how a chain ends.
@@ -31,7 +31,10 @@ func (b *builder) rules(c *chain, at place) node {
 	var parts []node
 	for i := 0; i < len(c.rules); i++ {
 		r := &c.rules[i]
-		fits := b.and(b.fits(r.fits, at), b.care)
+		if !b.close.near(r.fits, at) {
+			continue
+		}
+		fits := b.cared(r.fits, at)
 		if fits == falseNode {
 			continue
 		}
@@ -42,13 +45,43 @@ func (b *builder) rules(c *chain, at place) node {
 		same := []node{fits}
 		for i+1 < len(c.rules) && c.rules[i+1].action == r.action {
 			i++
-			if fits := b.and(b.fits(c.rules[i].fits, at), b.care); fits != falseNode {
+			if !b.close.near(c.rules[i].fits, at) {
+				continue
+			}
+			if fits := b.cared(c.rules[i].fits, at); fits != falseNode {
 				same = append(same, fits)
 			}
 		}
 		parts = append(parts, b.ruleNode(r, b.orAll(same), at))
 	}
 	return b.inSequence(parts)
+}
+
+// cared is a rule's diagram as far as anybody cares. A closer look is part of
+// the one before.
+func (b *builder) cared(c *condition, at place) node {
+	key := madeKey{c, at}
+	if n, ok := b.cares[0][key]; ok {
+		return n
+	}
+	n, ok := b.cares[1][key]
+	if !ok {
+		n = b.fits(c, at)
+	}
+	n = b.and(n, b.care)
+	if b.cares[0] != nil {
+		b.cares[0][key] = n
+	}
+	return n
+}
+
+// careFor sets what is asked for; closer says that it is part of what was.
+func (b *builder) careFor(n node, closer bool) {
+	b.care, b.cares[1] = n, nil
+	if closer {
+		b.cares[1] = b.cares[0]
+	}
+	b.cares[0] = map[madeKey]node{}
 }
 
 // simple says that it makes no difference whether a packet fits one or two
@@ -92,6 +125,16 @@ func (b *builder) ruleNode(r *rule, fits node, at place) node {
 		}
 		does = b.choose(b.variable(b.atoms[a.unknown]), b.done(r, kind, at), b.done(r, ends, at))
 	default:
+		if same := b.u.unchanged(&a.effect); same != nil {
+			// It asks for the addresses that the packet has: the connection
+			// does not count as translated (nf_nat_setup_info).
+			plain := leaf{kind: accepts, effect: b.effect(settledOnly)}
+			if b.attribute {
+				plain.by[byVerdict] = b.decider(r.chain, r)
+			}
+			does = b.choose(b.fits(same, at), b.leafNode(plain), b.done(r, accepts, at))
+			break
+		}
 		does = b.done(r, [...]resultKind{goOn: continues, accept: accepts, finish: ends, ret: returns}[a.kind], at)
 	}
 	return b.choose(fits, does, passOn)
@@ -137,7 +180,12 @@ func (b *builder) stageNode(s *stage) node {
 		n = b.then(b.closed(c, s.place, nat), n)
 		if nat {
 			// The first table that translates is the last that is asked.
-			n = b.convert(toNext, n, next)
+			n = b.convert(toSettled, n, func(l leaf) leaf {
+				e := b.effects[l.effect]
+				e.settled = false
+				l.effect = b.effect(e)
+				return next(l)
+			})
 		}
 	}
 	if nat {
@@ -168,8 +216,7 @@ func (b *builder) closed(c *chain, at place, nat bool) node {
 		kind = toTranslated
 	}
 	return b.convert(kind, n, func(l leaf) leaf {
-		e := &b.effects[l.effect]
-		if nat && l.kind == accepts && (e.translation != 0 || e.source != 0) {
+		if nat && l.kind == accepts && b.effects[l.effect].settled {
 			return l
 		}
 		return next(l)
@@ -223,4 +270,29 @@ func (b *builder) zero(f node, first, last int32) node {
 		r = b.make(br.level, lo, b.zero(br.hi, first, last))
 	}
 	return b.remember(opZero, f, node(first), node(last), r)
+}
+
+var settledOnly = func() effect {
+	e := noEffect
+	e.settled = true
+	return e
+}()
+
+// unchanged is the condition of packets that a translation leaves as they are,
+// nil if there is none.
+func (u *universe) unchanged(e *effect) *condition {
+	t, address, port := &u.translations[e.translation], fieldDst, fieldDport
+	if e.source != 0 {
+		t, address, port = &u.sources[e.source], fieldSrc, fieldSport
+	}
+	if t.text == "" || t.same == nil && (t.to == nil || !t.known() || !t.knownPort()) {
+		return nil
+	}
+	if t.same == nil {
+		t.same = in(address, t.to, u.v6)
+		if t.port != nil {
+			t.same = allOf(t.same, in(port, t.port, u.v6))
+		}
+	}
+	return t.same
 }

@@ -137,12 +137,13 @@ func (d *differ) journeyDiff(r *Report, j Journey) {
 	if domain == falseNode {
 		return
 	}
-	d.care = d.immutable(domain)
+	d.careFor(d.immutable(domain), false)
 	differs := d.differs(j, domain)
 	if differs == falseNode {
 		return
 	}
-	d.attribute, d.care = true, d.immutable(differs)
+	d.attribute = true
+	d.careFor(d.immutable(differs), true)
 	d.chains = map[chainKey]node{}
 	regions, cut := d.regions(j, differs)
 	d.attribute, d.chains = false, map[chainKey]node{}

@@ -36,6 +36,8 @@ type effect struct {
 	translation      int32 // of the destination, universe.translations
 	source           int32 // translation, universe.sources
 	notes            int32 // universe.notes: further changes
+	// settled says that a nat table has decided: no other one is asked.
+	settled bool
 }
 
 var noEffect = effect{mark: keepMark, connmark: keepConnmark, tosKeep: 255}
@@ -46,7 +48,7 @@ func (u *universe) then(e, f effect) effect {
 		mark: f.mark.after(e.mark, e.connmark), connmark: f.connmark.after(e.mark, e.connmark),
 		tosKeep: e.tosKeep & f.tosKeep, tosFlip: e.tosFlip&f.tosKeep ^ f.tosFlip,
 		notrack: e.notrack || f.notrack, ttlSet: e.ttlSet, ttl: e.ttl, ttlChanged: e.ttlChanged || f.ttlChanged,
-		translation: e.translation, source: e.source, notes: e.notes,
+		translation: e.translation, source: e.source, notes: e.notes, settled: e.settled || f.settled,
 	}
 	if f.ttlSet {
 		out.ttlSet, out.ttl, out.ttlChanged = true, f.ttl, false

@@ -20,6 +20,17 @@ func prepare(ctx context.Context, limit int, u *universe, programs ...*program) 
 			}
 		}
 	}
+	for _, p := range programs {
+		for _, t := range p.list {
+			for _, ch := range t.list {
+				for i := range ch.rules {
+					if same := u.unchanged(&ch.rules[i].action.effect); same != nil {
+						c.add(same)
+					}
+				}
+			}
+		}
+	}
 	used := c.used
 	for _, j := range Journeys {
 		for _, x := range possible(j, u.v6, false, true) {

@@ -21,6 +21,23 @@ func New(s *ruleset.Snapshot, family ruleset.Family) (*Space, error) {
 	return &Space{p}, nil
 }
 
+// Pair is New of two snapshots that are compared: an Atom of the one and of the
+// other are the same where Diff takes them for the same, so that the Example
+// of a Region holds in both.
+func Pair(old, new *ruleset.Snapshot, family ruleset.Family) (a, b *Space, err error) {
+	u := newSharedUniverse(family, old, new)
+	shared := &specs{map[string]*xtables.Spec{}, map[string]*reading{}}
+	x, err := load(u, shared, old, family, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	y, err := load(u, shared, new, family, align(old, new))
+	if err != nil {
+		return nil, nil, err
+	}
+	return &Space{x}, &Space{y}, nil
+}
+
 // Rules returns how many rules the family has, and how many of them hold an
 // unknown.
 func (s *Space) Rules() (all, withAtoms int) { return s.program.rules, s.program.unknown }

@@ -5,6 +5,7 @@ package packets
 // stands, or that a rule before it can make such a packet of.
 func (d *differ) suspects(j Journey) node {
 	d.attribute, d.care = false, trueNode
+	d.close = &neighbours{known: map[madeKey]bool{}, changed: d.changedFields()}
 	n := falseNode
 	old, new := d.old.stages(j), d.new.stages(j)
 	for k := len(hooks[j]) - 1; k >= 0; k-- {
@@ -59,6 +60,12 @@ func stageOf(list []stage, h hook) stage {
 // immutable widens a diagram until it asks for nothing that rules may change
 // on the way.
 func (d *differ) immutable(n node) node {
+	changed := d.changedFields()
+	return d.forget(n, &changed)
+}
+
+// changedFields are what any rule of either side changes.
+func (d *differ) changedFields() [fields]bool {
 	var changed [fields]bool
 	for _, p := range []*program{d.old, d.new} {
 		for _, t := range p.list {
@@ -69,7 +76,7 @@ func (d *differ) immutable(n node) node {
 			}
 		}
 	}
-	return d.forget(n, &changed)
+	return changed
 }
 
 // forget widens a diagram until it asks for none of the fields, nor for what
@@ -132,6 +139,7 @@ func (d *differ) spot(old, new *chain, at place) node {
 			c = new
 		}
 		if c.policy.kind == finish {
+			d.close.all = true
 			return trueNode
 		}
 		return d.anyRule(c, nil, at)
@@ -143,6 +151,7 @@ func (d *differ) spot(old, new *chain, at place) node {
 	ca := d.names.of(new)
 	list := []node{d.anyRule(old, ca.old, at), d.anyRule(new, ca.new, at)}
 	if old.base && old.policy.kind != new.policy.kind {
+		d.close.all = true
 		list = append(list, trueNode)
 	}
 	i := 0
@@ -170,6 +179,7 @@ func (d *differ) anyRule(c *chain, places map[int]bool, at place) node {
 	var list []node
 	for i := range c.rules {
 		if places == nil || places[i] {
+			d.close.add(c.rules[i].fits, at)
 			list = append(list, d.fits(c.rules[i].fits, at))
 		}
 	}
@@ -180,10 +190,13 @@ func (d *differ) anyRule(c *chain, places map[int]bool, at place) node {
 func (d *differ) pairSpot(x, y *rule, at place) node {
 	n := falseNode
 	if x.fits != y.fits {
+		d.close.add(x.fits, at)
+		d.close.add(y.fits, at)
 		f, g := d.fits(x.fits, at), d.fits(y.fits, at)
 		n = d.or(d.less(f, g), d.less(g, f))
 	}
 	if x.action.kind != y.action.kind || x.action.effect != y.action.effect {
+		d.close.add(y.fits, at)
 		return d.or(n, d.fits(y.fits, at))
 	}
 	if k := y.action.kind; k == jump || k == jumpAway {

@@ -241,7 +241,7 @@ func (r *reader) translate(t *xtables.Module, a *action) (*condition, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.effect.translation = int32(r.translation(tr))
+	a.effect.translation, a.effect.settled = int32(r.translation(tr)), true
 	return yes, nil
 }
 
@@ -291,7 +291,7 @@ func (r *reader) translateSource(t *xtables.Module, a *action) (*condition, erro
 	if o := t.Option("--to-source"); o != nil {
 		tr.to, tr.port, err = natRange(o.Value())
 	}
-	a.effect.source = int32(r.source(tr))
+	a.effect.source, a.effect.settled = int32(r.source(tr)), true
 	return yes, err
 }
 
@@ -302,11 +302,11 @@ func (r *reader) translateNetwork(t *xtables.Module, a *action) (*condition, err
 	a.kind = accept
 	text := strings.TrimPrefix(targetText(t), "-j ")
 	if r.sourceHook {
-		a.effect.source = int32(r.source(translation{text: text, local: true}))
+		a.effect.source, a.effect.settled = int32(r.source(translation{text: text, local: true})), true
 		return yes, nil
 	}
 	tr := translation{text: text, local: true}
-	a.effect.translation = int32(r.translation(tr))
+	a.effect.translation, a.effect.settled = int32(r.translation(tr)), true
 	return yes, nil
 }
 

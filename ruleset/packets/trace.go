@@ -34,7 +34,6 @@ func (t *tracer) run() (Outcome, []Step) {
 			if c == nil {
 				continue
 			}
-			before := t.effect
 			r := t.chain(c, s.place)
 			if r.kind != accepts && r.kind != ends {
 				t.policyStep(c)
@@ -46,10 +45,11 @@ func (t *tracer) run() (Outcome, []Step) {
 			if r.kind == ends {
 				return t.outcome(r.final, r.with, t.effect), t.steps
 			}
-			if s.table == "nat" && (before.translation != t.effect.translation || before.source != t.effect.source) {
-				break // once translated, no further table is asked (nf_nat_inet_fn)
+			if s.table == "nat" && t.effect.settled {
+				break // no further table is asked (nf_nat_inet_fn)
 			}
 		}
+		t.effect.settled = false
 	}
 	return t.outcome(Accept, "", t.effect), t.steps
 }
@@ -124,6 +124,9 @@ func (t *tracer) apply(e effect, at place) {
 		return
 	}
 	p := &t.packet
+	if same := t.unchanged(&e); same != nil && t.test(same, at) {
+		e = settledOnly
+	}
 	p.Mark, p.Connmark = e.mark.apply(p.Mark, p.Connmark), e.connmark.apply(p.Mark, p.Connmark)
 	p.TOS = p.TOS&e.tosKeep ^ e.tosFlip
 	if e.ttlSet {
