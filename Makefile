@@ -18,8 +18,11 @@ HOST     ?= dist/fwc-host
 FUZZTIME ?= 60s
 PROVE    ?= 100000
 
-# Some hundred builds of whole scripts, each several processes: without the
-# race detector, whose start alone takes them minutes.
+# The packages whose tests are mostly other processes, whose start under the race
+# detector takes minutes in all. Of them it watches those tests in which fwc
+# itself does several things at a time.
+HEAVY := ./apply ./compiler ./cmd/fwc
+RACY  := TestGlance|TestGivesUp|TestLargePieces|TestAskFirst|TestMisbehaviour|TestCancel|TestOneGeneration|TestOvertaken|TestTwoAtOnce|TestWriters|TestConfirmKeeps|TestUnconfirmedGoesBack
 CORPUS := TestCorpusScripts|TestGenerators
 
 .PHONY: all build host deps generators demo test prove test-generators test-html test-managers test-interop test-vm test-corpus fuzz bench clean
@@ -64,8 +67,10 @@ test: deps generators build
 	go vet -tags vm ./internal/vmtest
 	go tool staticcheck ./...
 	shellcheck -x packaging/*.sh packaging/vm/image.sh packaging/vm/guest/usr/local/sbin/* testdata/demo/*.sh ci/github/*.sh .ci/run
-	$(SUDO) go test -race -timeout 20m -skip '$(CORPUS)' ./...
-	$(SUDO) go test -timeout 20m -run '$(CORPUS)' ./compiler
+	$(SUDO) go test -timeout 20m $(HEAVY)
+	$(SUDO) go test -race -timeout 20m -run '$(RACY)' ./apply ./compiler
+	$(SUDO) go test -race -timeout 20m -run 'TestScript$$/(original|confirm|diff)' ./cmd/fwc
+	$(SUDO) go test -race -timeout 20m $$(go list ./... | grep -v -E '/(apply|compiler|cmd/fwc)$$')
 
 # Debian's Chromium is 400 MB installed: make test opens the page where it is
 # there, this target brings it.
