@@ -36,7 +36,7 @@ func TestBoot(t *testing.T) {
 		t.Errorf("the network is not up: %s", up)
 	}
 
-	m.run("systemctl start fwc-drift.service && systemctl is-active fwc-drift.timer")
+	m.run("systemctl enable --now fwc-drift.timer && systemctl start fwc-drift.service && systemctl is-active fwc-drift.timer")
 	m.run("iptables -A INPUT -p tcp --dport 4444 -j ACCEPT")
 	if r := m.try("systemctl start fwc-drift.service"); r.code == 0 {
 		t.Error("fwc-drift.service did not see a rule that came")

@@ -19,13 +19,14 @@ var installed struct {
 const install = `set -e
 mount -o ro /dev/vdb /mnt
 install -m 755 /mnt/fwc-host /usr/sbin/fwc
+install -m 755 /mnt/quick-init /usr/local/sbin/quick-init
 cp /mnt/systemd/* /etc/systemd/system/
 mkdir -p /etc/fwc/trusted.d
 cp /mnt/vm.pub /etc/fwc/trusted.d/
 chmod 755 /etc/fwc /etc/fwc/trusted.d
 chmod 644 /etc/fwc/trusted.d/vm.pub
 systemctl daemon-reload
-systemctl enable -q fwc.service fwc-drift.timer`
+systemctl enable -q fwc.service`
 
 // host returns a disk with fwc installed, its service enabled, and nothing
 // applied yet.

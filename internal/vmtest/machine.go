@@ -21,7 +21,7 @@ const (
 	// bootWait bounds a boot, callWait what one script in the guest may take:
 	// software emulation, on a machine that may have other things to do.
 	bootWait = 10 * time.Minute
-	callWait = 5 * time.Minute
+	callWait = 10 * time.Minute
 )
 
 // machine is a virtual machine that runs. Its methods fail the test.

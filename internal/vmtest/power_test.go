@@ -3,8 +3,10 @@
 package vmtest
 
 import (
+	"encoding/json"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -12,6 +14,9 @@ import (
 
 // powerCuts is how often the power goes.
 const powerCuts = 20
+
+// committing ends a script when the change that it began is under way, or over.
+const committing = ` & until read -rd '' j </var/lib/fwc/journal.json; [[ $j == *'"pending"'* ]] || ! kill -0 $!; do :; done`
 
 // TestPowerCut takes the power away at random instants of apply. After each boot
 // the firewall is the old or the new one whole. The disk has a write cache that
@@ -34,51 +39,75 @@ func TestPowerCut(t *testing.T) {
 	var digest [2]string
 	for i, name := range names {
 		want[i] = m.apply(name, "")
-		digest[i] = m.run("fwc status --format json | sed -n 's/.*\"digest\": *\"\\([^\"]*\\)\".*/\\1/p'")
+		digest[i] = m.run(`fwc status --format json | sed -n 's/.*"digest": *"\([^"]*\)".*/\1/p'`)
 	}
 	m.apply("old", "")
-	began := time.Now()
-	m.apply("new", "")
-	usual := time.Since(began)
+	usual := m.try("fwc apply /root/new.artifact").took
+	m.live("the new one", want[1])
 	m.off()
 
-	k := ownKernel()
-	k.line = "systemd.unit=fwc-vm.target"
+	quick := ownKernel()
+	quick.line = "init=/usr/local/sbin/quick-init"
 	is := 1
-	var came [2]int
-	for n := 0; ; n++ {
+	var from, undone int
+	for n := 0; n < powerCuts; n++ {
 		began := time.Now()
-		m := start(t, d, k)
-		m.until(bootWait, "systemctl show -p ActiveState --value fwc | grep -v activating && systemctl show -p Job --value fwc | grep -qx ''")
+		m := start(t, d, quick)
 		up := time.Since(began)
-		live := m.run(saves)
-		switch live {
-		case want[0]:
-			is = 0
-		case want[1]:
-			is = 1
-		default:
-			t.Errorf("cut %d: neither the old nor the new firewall", n)
-			equal(t, "not the old one", want[0], live)
-			equal(t, "not the new one", want[1], live)
+		if is = m.whole(want, digest); is < 0 {
+			t.Fatalf("after cut %d", n)
 		}
-		status := m.try("fwc status --exit-code --format json")
-		now := m.run("fwc status --format json | sed -n 's/.*\"digest\": *\"\\([^\"]*\\)\".*/\\1/p'")
-		if status.code != 0 || now != digest[is] {
-			t.Errorf("cut %d: status: exit %d, digest %s, want %s\n%s%s\n%s", n, status.code, now, digest[is], status.out, status.err,
-				m.run("ls -lR /var/lib/fwc; cat /var/lib/fwc/journal.json; journalctl -b -u fwc --no-pager -o cat"))
+		if n > 0 && is == from {
+			undone++
 		}
-		if t.Failed() || n == powerCuts {
-			break
+		// Every other cut is some time after the journal says that the kernel is
+		// being changed: that is a tenth of the whole.
+		script := "fwc apply /root/" + names[1-is] + ".artifact --allow-older"
+		after, what := time.Duration(r.Int64N(int64(usual*13/10))), "the start"
+		if n%2 == 1 {
+			script += committing
+			after, what = time.Duration(r.Int64N(int64(usual/5))), "the journal's note"
+			m.try(script)
+		} else {
+			m.tell(script)
 		}
-		// A little more than it takes: some end before the cut.
-		after := time.Duration(r.Int64N(int64(usual * 11 / 10)))
-		m.tell("fwc apply /root/" + names[1-is] + ".artifact --allow-older")
 		time.Sleep(after)
 		lost, kept := m.cut(r)
-		t.Logf("cut %d: up in %v with %s, cut %v into apply %s; of the disk's cache %d blocks lost, %d kept",
-			n+1, up.Round(time.Second), names[is], after.Round(time.Millisecond), names[1-is], lost, kept)
-		came[is]++
+		t.Logf("cut %d: up in %v with %s, apply %s cut %v after %s; of the disk's cache %d blocks lost, %d kept",
+			n+1, up.Round(time.Second), names[is], names[1-is], after.Round(time.Millisecond), what, lost, kept)
+		from = is
 	}
-	t.Logf("usual apply %v; cut from old %d times, from new %d times", usual.Round(time.Millisecond), came[0], came[1])
+	// At last a boot as it is for hosts.
+	m = boot(t, d)
+	if is = m.whole(want, digest); is < 0 {
+		t.Error("after the last cut")
+	} else if is == from {
+		undone++
+	}
+	m.run("systemctl is-active fwc")
+	t.Logf("of %d changes %d came to nothing, %d were made; an apply usually takes %v", powerCuts, undone, powerCuts-undone, usual.Round(time.Millisecond))
+}
+
+// whole returns which of the firewalls is in effect, whole and by what fwc says
+// too; -1, and fails the test, if none is.
+func (m *machine) whole(want, digest [2]string) int {
+	m.t.Helper()
+	live := m.run(saves)
+	is := slices.Index(want[:], live)
+	if is < 0 {
+		m.t.Error("neither the old nor the new firewall")
+		equal(m.t, "not the old one", want[0], live)
+		equal(m.t, "not the new one", want[1], live)
+	}
+	status := m.try("fwc status --exit-code --format json")
+	var said struct{ Applied struct{ Digest string } }
+	_ = json.Unmarshal([]byte(status.out), &said)
+	if status.code != 0 || is >= 0 && said.Applied.Digest != digest[is] {
+		m.t.Errorf("status: exit %d, %s%s\nwant digest %s", status.code, status.out, status.err, digest[max(0, is)])
+	}
+	if m.t.Failed() {
+		m.t.Log(m.run("cat /run/boot.log /run/boot.code; ls -lR /var/lib/fwc; cat /var/lib/fwc/journal.json; dmesg | tail -20"))
+		return -1
+	}
+	return is
 }
