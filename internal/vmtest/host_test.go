@@ -125,7 +125,16 @@ func (m *machine) apply(name, args string) string {
 	if r.code != 0 {
 		m.t.Fatalf("apply %s: exit %d\n%s%s", name, r.code, r.out, r.err)
 	}
-	m.t.Logf("apply %s %s: %.1fs: %s%s", name, args, r.took.Seconds(), r.out, r.err)
+	var said []string
+	kept := 0
+	for _, line := range strings.Split(strings.TrimSpace(r.out+r.err), "\n") {
+		if strings.HasPrefix(line, "kept: ") {
+			kept++
+		} else {
+			said = append(said, line)
+		}
+	}
+	m.t.Logf("apply %s %s: %.1fs: %s; %d lines of what is kept", name, args, r.took.Seconds(), strings.Join(said, "; "), kept)
 	return m.run(saves)
 }
 
