@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/accessibility"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
@@ -89,6 +90,9 @@ func TestBrowser(t *testing.T) {
 			if wide := evaluate[string](t, ctx, widest); wide != "" {
 				t.Errorf("%s, %s: wider than the screen: %s", name, look.name, wide)
 			}
+			if faint := evaluate[string](t, ctx, faintest); faint != "" {
+				t.Errorf("%s, %s: too little contrast: %s", name, look.name, faint)
+			}
 			if dark := evaluate[string](t, ctx, "getComputedStyle(document.body).backgroundColor"); (dark == "rgb(251, 251, 249)") != (look.scheme == "light") {
 				t.Errorf("%s, %s: background %s", name, look.name, dark)
 			}
@@ -96,6 +100,7 @@ func TestBrowser(t *testing.T) {
 				picture(t, ctx, filepath.Join(*screenshots, name+"-"+look.name+".png"))
 			}
 		}
+		named(t, ctx, name)
 		if name == "packets" {
 			filters(t, ctx)
 		}
@@ -143,6 +148,51 @@ const widest = `(() => {
 	const wide = [...document.querySelectorAll('body *')].filter((e) => !e.closest('.scroll, .vh, .symbols, .skip') && e.getBoundingClientRect().right > room + 1);
 	return document.documentElement.scrollWidth > room || wide.length ? document.documentElement.scrollWidth + ' ' + wide.slice(0, 3).map((e) => e.outerHTML.slice(0, 80)).join(' ') : '';
 })()`
+
+// faintest names text whose contrast is below what WCAG 2.2 asks for (1.4.3).
+const faintest = `(() => {
+	const channels = (color) => (color.match(/[\d.]+/g) || []).map(Number);
+	const light = (c) => c.slice(0, 3).map((v) => v / 255).map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4).reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+	const behind = (e) => {
+		for (; e; e = e.parentElement) {
+			const c = channels(getComputedStyle(e).backgroundColor);
+			if (c.length === 3 || c[3] > 0) return c;
+		}
+	};
+	const faint = [];
+	for (const e of document.querySelectorAll('body *')) {
+		if (e.closest('svg, .vh, .skip') || ![...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()) || !e.getClientRects().length) continue;
+		const style = getComputedStyle(e), a = light(channels(style.color)), b = light(behind(e));
+		const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), size = parseFloat(style.fontSize);
+		if (ratio < (size >= 24 || size >= 18.66 && style.fontWeight >= 700 ? 3 : 4.5)) faint.push(ratio.toFixed(2) + ' ' + e.outerHTML.slice(0, 60));
+	}
+	return faint.slice(0, 5).join(' | ');
+})()`
+
+// named checks that whatever takes the focus says what it is.
+func named(t *testing.T, ctx context.Context, page string) {
+	t.Helper()
+	tree, err := chromedp.Call(ctx, accessibility.GetFullAXTree, accessibility.GetFullAXTreeParams{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	for _, n := range tree.Nodes {
+		if n.Ignored || n.Role == nil {
+			continue
+		}
+		switch role := strings.Trim(string(n.Role.Value), `"`); role {
+		case "link", "button", "searchbox", "textbox", "combobox", "radio", "table", "region", "DisclosureTriangle":
+			seen++
+			if n.Name == nil || strings.Trim(string(n.Name.Value), `"`) == "" {
+				t.Errorf("%s: a %s without a name", page, role)
+			}
+		}
+	}
+	if seen == 0 && page != "equal" {
+		t.Errorf("%s: nothing to name", page)
+	}
+}
 
 func open(t *testing.T, ctx context.Context, file, scheme string, width int64) {
 	t.Helper()
