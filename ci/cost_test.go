@@ -110,7 +110,7 @@ func TestManyRegions(t *testing.T) {
 	if md.Len() > ci.CommentLimit || md.Len() < ci.CommentLimit*9/10 {
 		t.Errorf("%d bytes, the limit is %d", md.Len(), ci.CommentLimit)
 	}
-	for _, want := range []string{"**Packets: 167 newly allowed, 167 newly blocked, 166 changed otherwise**", "| | | … and 475 more | |", "Cut to fit a comment",
+	for _, want := range []string{"**Packets: 167 newly allowed, 167 newly blocked, 166 changed otherwise**", "**Newly blocked** (167)", "| | … and 159 more | |", "| | … and 158 more | |", "Cut to fit a comment",
 		"The rules that decide", "<code>ip filter</code>", "| `ip filter` `FORWARD`"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q", want)

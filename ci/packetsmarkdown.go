@@ -3,15 +3,17 @@ package ci
 import (
 	"fmt"
 	"strings"
+
+	"github.com/fwc-dev/fwc/ruleset/packets"
 )
 
 const (
 	mostWords = 400 // characters of a cell of the table of regions
-	mostRows  = 25  // regions of that table; the details have the others
+	mostRows  = 8   // regions of a kind in that table; the details have the others
 )
 
-// packets writes what the change does to packets: a table of the first regions
-// as far as there is room. What decides over them is in packetsSection.
+// packets writes what the change does to packets: a table of each kind's first
+// regions as far as there is room. What decides over them is in packetsSection.
 func (r *Report) packets(b *strings.Builder, limit int) {
 	if r.PacketsError != "" {
 		fmt.Fprintf(b, "**Packets: not compared:** %s\n\n", codeSpan(clip(r.PacketsError, mostLine)))
@@ -26,25 +28,46 @@ func (r *Report) packets(b *strings.Builder, limit int) {
 	if len(p.Regions) == 0 {
 		return
 	}
-	b.WriteString("| | | Packets | Fate |\n|:--|:--|:--|:--|\n")
-	rows, left := 0, 0
-	p.each(func(x *Region, change string) {
-		row := fmt.Sprintf("| **%s** | %s&nbsp;%s | %s | %s → %s |\n", change, x.Journey, x.Family, cellSpan(clip(x.Match, mostWords)),
-			cellSpan(clip(x.Old, mostName)), cellSpan(clip(x.New, mostName)))
-		if rows == mostRows || b.Len()+len(row) > limit {
-			left++
-			return
+	for _, c := range changeWords {
+		var rows []string
+		for i := range p.Regions {
+			if x := &p.Regions[i]; x.Change == c.change {
+				rows = append(rows, regionRow(x))
+			}
 		}
-		rows++
-		b.WriteString(row)
-	})
-	switch {
-	case left > 0:
-		fmt.Fprintf(b, "| | | … and %s more | |\n", grouped(left))
-	case p.Cut:
-		b.WriteString("| | | … and more | |\n")
+		if len(rows) == 0 {
+			continue
+		}
+		fmt.Fprintf(b, "**%s** (%s)\n\n| | Packets | Fate |\n|:--|:--|:--|\n", strings.ToUpper(c.words[:1])+c.words[1:], grouped(len(rows)))
+		for i, row := range rows {
+			if i == mostRows || b.Len()+len(row) > limit {
+				fmt.Fprintf(b, "| | … and %s more | |\n", grouped(len(rows)-i))
+				break
+			}
+			b.WriteString(row)
+		}
+		b.WriteString("\n")
 	}
-	b.WriteString("\n")
+	if p.Cut {
+		b.WriteString("_There are more, which are left out._\n\n")
+	}
+}
+
+// regionRow is a region in a table. What else becomes of packets that newly
+// get through, or no longer do, is in the details.
+func regionRow(x *Region) string {
+	old, new, arrow := x.Old, x.New, " → "
+	if x.Change != packets.Other {
+		old, new, arrow = verdictOf(old), verdictOf(new), "&nbsp;→&nbsp;"
+	}
+	return fmt.Sprintf("| %s&nbsp;%s | %s | %s%s%s |\n", x.Journey, x.Family, cellSpan(clip(x.Match, mostWords)),
+		cellSpan(clip(old, mostName)), arrow, cellSpan(clip(new, mostName)))
+}
+
+// verdictOf is an outcome without what comes with it.
+func verdictOf(outcome string) string {
+	verdict, _, _ := strings.Cut(outcome, ", ")
+	return verdict
 }
 
 // each calls f for the regions in the order of reports.
