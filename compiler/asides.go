@@ -58,6 +58,40 @@ func (b *build) remark(pos ruleset.Position, kind, what string) {
 	}
 }
 
+// harmless collects a failed call that removes, asks or creates what may be
+// there, or that the script tests, by its line: check-or-append fails once a
+// rule.
+func (b *build) harmless(e *CallError) {
+	if n := len(b.failed); n > 0 && e.Pos.Line > 0 {
+		i := slices.IndexFunc(b.failed, func(f failedLine) bool { return f.first.Pos == e.Pos && f.first.Tool == e.Tool })
+		if i >= 0 {
+			b.failed[i].more++
+			return
+		}
+	}
+	b.failed = append(b.failed, failedLine{first: e})
+}
+
+// failedLine is a line of the script whose calls failed, and did no harm.
+type failedLine struct {
+	first *CallError
+	more  int // calls of this line beside the first
+}
+
+// failedHarmless turns the lines into notes.
+func (b *build) failedHarmless() {
+	for _, f := range b.failed[:min(len(b.failed), maxRemarks)] {
+		text := strings.TrimPrefix(f.first.Error(), f.first.Pos.String()+": ")
+		if f.more > 0 {
+			text += fmt.Sprintf(" (and %s of this line)", counted(f.more, "more call"))
+		}
+		b.result.Notes = append(b.result.Notes, Remark{f.first.Pos, text})
+	}
+	if n := len(b.failed) - maxRemarks; n > 0 {
+		b.note("%s with such calls: they remove, ask or create, or the script tests them, and failed", counted(n, "more line"))
+	}
+}
+
 // conclude turns the remarks into notes.
 func (b *build) conclude() {
 	kinds := make([]string, 0, len(b.asides))

@@ -29,9 +29,10 @@ const captureTime = 5 * time.Minute
 // *NotPermittedError where the host refuses namespaces, a *netfilter.NoToolError
 // where iptables is missing, a *ScriptError, *TimeoutError or *CallError for
 // what goes wrong in the script, a *LossError for a ruleset that the tools do
-// not save as it is, and the context's error if it is cancelled. With a
-// *CallError, and with no other error, it returns a Result all the same, for
-// its lists of calls and notes; its Snapshot is nil.
+// not save as it is, and the context's error if it is cancelled. With the
+// script's own three errors, and with no other, it returns a Result all the
+// same, for its lists of calls, notes and warnings, which often have the cause;
+// its Snapshot is nil.
 //
 // The program's main must call netns.Main first.
 func Build(ctx context.Context, opt Options) (*Result, error) {

@@ -2,6 +2,8 @@ package compiler
 
 import (
 	"fmt"
+	"net/netip"
+	"regexp"
 	"strings"
 	"time"
 
@@ -44,12 +46,38 @@ func (e *CallError) Error() string {
 
 // Hint says what to do about the failure.
 func (e *CallError) Hint() string {
+	if h := e.hint(); h != "" {
+		return h
+	}
+	return "correct the call, discard its message in the script (2>/dev/null) if it may fail, or build with --keep-going"
+}
+
+// hint goes by what the tool said; "" if that tells nothing.
+func (e *CallError) hint() string {
+	if m := noHost.FindStringSubmatch(e.Stderr); m != nil {
+		if a, err := netip.ParsePrefix(m[1]); err == nil {
+			return otherFamily(e.Tool, a.Addr())
+		} else if a, err := netip.ParseAddr(m[1]); err == nil {
+			return otherFamily(e.Tool, a)
+		}
+	}
 	for _, h := range callHints {
 		if strings.Contains(e.Stderr, h.words) {
 			return h.hint
 		}
 	}
-	return "correct the call, discard its message in the script (2>/dev/null) if it may fail, or build with --keep-going"
+	return ""
+}
+
+// noHost is how iptables says that it cannot make an address of a word.
+var noHost = regexp.MustCompile("host/network [`']([^']*)' not found")
+
+// otherFamily says that an address is of the family that the tool is not for.
+func otherFamily(tool string, a netip.Addr) string {
+	if a.Is4() {
+		return fmt.Sprintf("%s is an IPv4 address, and %s takes IPv6: call iptables, or give it the IPv6 address", a, tool)
+	}
+	return fmt.Sprintf("%s is an IPv6 address, and %s takes IPv4: call ip6tables, or give it the IPv4 address", a, tool)
 }
 
 // callHints go by the tools' own words.
@@ -89,6 +117,17 @@ func (e *ScriptError) Error() string {
 		return fmt.Sprintf("%s: %s: %s", e.Path, how, e.Stderr)
 	}
 	return e.Path + ": " + how
+}
+
+// Hint says what to do about it.
+func (e *ScriptError) Hint() string {
+	if e.Last != nil {
+		if h := e.Last.hint(); h != "" {
+			return h
+		}
+		return "correct the call, or let the script go on after it (|| true): it must end with exit status 0"
+	}
+	return "what the script said is above; it must end with exit status 0, with the arguments and --env that it needs and no terminal"
 }
 
 // Unwrap returns the failing call, if there is one.

@@ -3,7 +3,6 @@ package compiler
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -19,6 +18,7 @@ type build struct {
 	result *Result
 
 	asides        map[string][]Remark // see aside
+	failed        []failedLine
 	missingIfaces int
 	calls         []Call // of the record, with their places
 }
@@ -35,10 +35,12 @@ func (b *build) warn(pos ruleset.Position, format string, args ...any) {
 func (b *build) judge(ctx context.Context) error {
 	rep, res := b.rep, b.result
 	calls, whole := parseLog(rep.Log)
-	absent := b.stderr.absentTools()
-	if !b.locate(ctx, calls, absent) {
+	absent, programs := b.stderr.absentTools()
+	all := slices.Concat(absent, programs)
+	if !b.locate(ctx, calls, all) {
 		b.note("the lines of the calls could not be told: the script cannot be parsed")
 	}
+	absent, programs = all[:len(absent)], all[len(absent):]
 	b.calls = calls
 	var said []string
 	for i := range calls {
@@ -61,14 +63,16 @@ func (b *build) judge(ctx context.Context) error {
 		if c.fatal() {
 			res.Failures = append(res.Failures, last)
 		} else {
-			res.Notes = append(res.Notes, Remark{c.Pos, strings.TrimPrefix(last.Error(), c.Pos.String()+": ")})
+			b.harmless(last)
 		}
 	}
+	b.failedHarmless()
 	for _, n := range rep.Notes {
 		b.note("%s", n)
 	}
 	b.wantedNotes()
 	b.prompted()
+	b.absentPrograms(programs)
 	b.answer(said)
 	b.conclude()
 	if n := len(rep.Left); n > 0 {
@@ -115,22 +119,6 @@ func (b *build) judge(ctx context.Context) error {
 	return nil
 }
 
-// absentTools turns the shell's word that there is no such tool into failed
-// calls: nothing else of them is left. A path elsewhere than where programs
-// are is another program of that name, such as an init script.
-func (o *output) absentTools() []Call {
-	var calls []Call
-	for _, m := range o.absent {
-		tool := filepath.Base(m.Tool)
-		if !shimmed(tool) || tool != m.Tool && !slices.Contains(programDirs, filepath.Dir(m.Tool)) {
-			continue
-		}
-		calls = append(calls, Call{Tool: tool, Status: 127, Stderr: tool + " is not installed on this host",
-			typed: m.Tool, line: m.Line, file: m.File, sure: m.Sure})
-	}
-	return calls
-}
-
 // openFamilies warns of IPv6 where only IPv4 is filtered.
 func (b *build) openFamilies() {
 	snap := b.result.Snapshot
@@ -160,6 +148,19 @@ func (b *build) openFamilies() {
 		}
 	}
 	b.warn(ruleset.Position{}, "IPv6 stays open: the script filters IPv4 only")
+}
+
+// noRules warns of a build with which nothing is filtered: a script that wants
+// an argument may say how it is used and exit with 0.
+func (b *build) noRules() {
+	for _, t := range b.result.Snapshot.Tables {
+		for _, c := range t.Chains {
+			if len(c.Rules) > 0 || c.Policy != "" && !strings.EqualFold(c.Policy, "ACCEPT") {
+				return
+			}
+		}
+	}
+	b.warn(ruleset.Position{}, "the script made no rule: where this is applied, nothing is filtered; does it want an argument, such as start?")
 }
 
 // counted is a number of things in words: "1 process", "2 processes".

@@ -170,7 +170,9 @@ func buildOnce(ctx context.Context, src *source, opt Options, talk converser) (*
 	}
 	if err := b.judge(ctx); err != nil {
 		var ce *CallError
-		if errors.As(err, &ce) {
+		var se *ScriptError
+		var te *TimeoutError
+		if errors.As(err, &ce) || errors.As(err, &se) || errors.As(err, &te) {
 			return b.result, err
 		}
 		return nil, err
@@ -180,5 +182,6 @@ func buildOnce(ctx context.Context, src *source, opt Options, talk converser) (*
 	}
 	b.sources()
 	b.openFamilies()
+	b.noRules()
 	return b.result, nil
 }

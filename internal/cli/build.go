@@ -162,13 +162,16 @@ func remarks(s Streams, res *compiler.Result, err error) {
 	if !errors.As(err, &told) {
 		told = nil
 	}
-	if res.ExactReason != "" {
+	if res.ExactReason != "" && err == nil {
 		fmt.Fprintf(s.Err, "fwc: note: every call was run for real: %s\n", termsafe.String(res.ExactReason))
 	}
 	for _, n := range res.Notes {
 		fmt.Fprintf(s.Err, "fwc: note: %s\n", termsafe.String(n.String()))
 	}
 	for _, f := range res.Failures {
+		if err == nil {
+			break // they are among the warnings
+		}
 		if told != nil && f.Error() == told.Error() {
 			continue
 		}

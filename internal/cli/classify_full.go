@@ -25,7 +25,7 @@ func classifyBuilder(err error) (int, string) {
 		}
 		return exitFailure, hint
 	case errors.As(err, &script):
-		return exitScript, "what the script said is above; it must end with exit status 0"
+		return exitScript, script.Hint()
 	case errors.As(err, &call):
 		return exitScript, call.Hint()
 	case errors.As(err, &timeout):
