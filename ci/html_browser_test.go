@@ -145,7 +145,7 @@ func call[P, R any](ctx context.Context, cmd cdp.Command[P, R], params P) error 
 // fits. What scrolls by itself may be as wide as it likes.
 const widest = `(() => {
 	const room = document.documentElement.clientWidth;
-	const wide = [...document.querySelectorAll('body *')].filter((e) => !e.closest('.scroll, .vh, .symbols, .skip') && e.getBoundingClientRect().right > room + 1);
+	const wide = [...document.querySelectorAll('body *')].filter((e) => !e.closest('.scroll, .vh, .symbols, .skip') && (e.getBoundingClientRect().right > room + 1 || e.getBoundingClientRect().left < -1));
 	return document.documentElement.scrollWidth > room || wide.length ? document.documentElement.scrollWidth + ' ' + wide.slice(0, 3).map((e) => e.outerHTML.slice(0, 80)).join(' ') : '';
 })()`
 
@@ -219,7 +219,7 @@ func evaluate[T any](t *testing.T, ctx context.Context, script string) T {
 // filters types and clicks as a reader does.
 func filters(t *testing.T, ctx context.Context) {
 	t.Helper()
-	const rows = `[...document.querySelectorAll('.regions tbody tr')].filter((r) => r.offsetHeight > 0).map((r) => r.dataset.change).join(' ')`
+	const rows = `[...document.querySelectorAll('.regions tbody')].filter((r) => r.offsetHeight > 0).map((r) => r.dataset.change).join(' ')`
 	check := func(what, want string, actions ...chromedp.Action[chromedp.Void]) {
 		t.Helper()
 		if err := chromedp.Do(ctx, actions...); err != nil {

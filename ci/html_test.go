@@ -137,6 +137,35 @@ func TestPagePackets(t *testing.T) {
 	}
 }
 
+// TestPageCases puts regions together over which the same rules decide, and
+// shows what tells them apart.
+func TestPageCases(t *testing.T) {
+	r := ci.New(chain(1, "10.0"), chain(1, "10.1"))
+	r.Packets = &ci.Packets{Changed: true}
+	rule := func(i int) ci.Decider {
+		return ci.Decider{Table: "filter", Chain: "FORWARD", Index: i, Text: "-j ACCEPT", Source: fmt.Sprintf("fw.sh:%d", i)}
+	}
+	for i, rules := range [][]ci.Decider{{rule(1)}, {rule(1), rule(5)}, {rule(2)}, {rule(1)}} {
+		r.Packets.Regions = append(r.Packets.Regions, ci.Region{Journey: "forward", Family: "ip", Change: "allowed", Old: "dropped",
+			New: []string{"accepted", "accepted, MASQUERADE"}[i%2], Match: fmt.Sprintf("tcp  any → 10.0.0.%d:22", i), OldRules: rules, OldRule: &rules[0]})
+	}
+	var out bytes.Buffer
+	if err := r.HTML(&out, ci.HTMLOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	doc, err := html.Parse(&out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cases := all(doc, func(n *html.Node) bool { return attr(n, "data-change") != "" })
+	if len(cases) != 2 || attr(cases[0], "data-regions") != "3" || attr(cases[1], "data-regions") != "1" {
+		t.Fatalf("%d cases: %q", len(cases), texts(cases))
+	}
+	wants(t, "case", words(cases[0]), "any → 10.0.0.0:22", "any → 10.0.0.1:22", "any → 10.0.0.3:22", "accepted MASQUERADE", "was filter FORWARD 1 fw.sh:1",
+		"1 more rule, 2 more examples", "filter FORWARD 5")
+	wants(t, "figures", words(one(t, doc, class("figures"))), "4 newly allowed", "0 newly blocked")
+}
+
 // TestPageRules checks the structural part and the matrix of a router's page.
 func TestPageRules(t *testing.T) {
 	_, doc := archivePage(t, "router")

@@ -9,10 +9,9 @@ import (
 	"github.com/fwc-dev/fwc/ruleset/packets"
 )
 
-// pagePackets are the regions.
+// pagePackets are the regions, those with the same deciding rules together.
 type pagePackets struct {
-	Regions []pageRegion
-	Total   string
+	Cases []pageCase
 	// Journeys and Families are those that there are, to filter by.
 	Journeys []string
 	Families []string
@@ -23,15 +22,26 @@ type pagePackets struct {
 
 type pageChange struct{ Change, Words string }
 
-type pageRegion struct {
+// pageCase is the regions over which the same two rules decide: they differ in
+// what else becomes of their packets.
+type pageCase struct {
 	Change, Words, Journey, Family string
-	Match                          [][]string // the parts of each box
-	Old, New                       pageFate
-	Example                        string
+	Regions                        []pageRegion
 	Was, Is                        []pageDecider // the first ones
 	WasMore, IsMore                []pageDecider
-	More                           string // how many, "" for none
-	Left                           string // those that not even the fold names
+	Examples                       []string // of the regions but the first
+	More                           string   // how many of these, "" for none
+	Left                           string   // those that not even the fold names
+	was, is                        []Decider
+}
+
+// Rows is how many rows the case takes: one a region, and why.
+func (c pageCase) Rows() int { return len(c.Regions) + 1 }
+
+type pageRegion struct {
+	Match    [][]string // the parts of each box
+	Old, New pageFate
+	Example  string
 }
 
 // pageFate is an outcome: what becomes of the packet, and what else.
@@ -60,34 +70,47 @@ func (p *Packets) figures() (out []pageFigure) {
 }
 
 func (p *Packets) page(limit int) *pagePackets {
-	out := &pagePackets{Total: grouped(len(p.Regions)), Note: p.structuralNote()}
+	out := &pagePackets{Note: p.structuralNote()}
 	left := 0
-	for _, c := range changeWords {
-		seen := false
-		for i := range p.Regions {
-			r := &p.Regions[i]
-			if r.Change != c.change {
-				continue
-			}
-			x := r.page(c.words)
-			if limit -= x.size(); limit < 0 {
-				left++
-				continue
-			}
-			seen = true
-			out.Regions = append(out.Regions, x)
+	index := map[string]int{}
+	p.each(func(r *Region, words string) {
+		x := r.page()
+		if limit -= x.size(); limit < 0 {
+			left++
+			return
 		}
-		if seen {
-			out.Changes = append(out.Changes, pageChange{string(c.change), c.words})
+		key := fmt.Sprintf("%s %s %s\n%v\n%v", r.Change, r.Journey, r.Family, r.OldRule, r.NewRule)
+		at, ok := index[key]
+		if !ok {
+			at = len(out.Cases)
+			index[key] = at
+			out.Cases = append(out.Cases, pageCase{Change: string(r.Change), Words: words, Journey: string(r.Journey), Family: string(r.Family)})
+			if n := len(out.Changes); n == 0 || out.Changes[n-1].Words != words {
+				out.Changes = append(out.Changes, pageChange{string(r.Change), words})
+			}
 		}
+		c := &out.Cases[at]
+		c.Regions = append(c.Regions, x)
+		c.was, c.is = union(c.was, r.OldRules), union(c.is, r.NewRules)
+	})
+	for i := range out.Cases {
+		out.Cases[i].why()
+	}
+	has := func(f func(*pageCase) bool) bool {
+		for i := range out.Cases {
+			if f(&out.Cases[i]) {
+				return true
+			}
+		}
+		return false
 	}
 	for _, j := range packets.Journeys {
-		if slices.ContainsFunc(out.Regions, func(r pageRegion) bool { return r.Journey == string(j) }) {
+		if has(func(c *pageCase) bool { return c.Journey == string(j) }) {
 			out.Journeys = append(out.Journeys, string(j))
 		}
 	}
 	for _, f := range []ruleset.Family{ruleset.IPv4, ruleset.IPv6} {
-		if slices.ContainsFunc(out.Regions, func(r pageRegion) bool { return r.Family == string(f) }) {
+		if has(func(c *pageCase) bool { return c.Family == string(f) }) {
 			out.Families = append(out.Families, string(f))
 		}
 	}
@@ -100,21 +123,40 @@ func (p *Packets) page(limit int) *pagePackets {
 	return out
 }
 
-func (r *Region) page(words string) pageRegion {
-	out := pageRegion{Change: string(r.Change), Words: words, Journey: string(r.Journey), Family: string(r.Family),
-		Match: matchParts(shown(r.Match, 2*mostLine)), Old: fateOf(r.Old), New: fateOf(r.New), Example: shown(r.Example.String(), mostWords)}
-	was, is := pageDeciders(r.OldRules), pageDeciders(r.NewRules)
-	more := max(0, len(was)-1) + max(0, len(is)-1)
-	out.Was, out.Is = was[:min(1, len(was))], is[:min(1, len(is))]
-	if more == 0 {
-		return out
+// union adds the rules that are not there yet, as many as a fold may name and
+// one more.
+func union(list, more []Decider) []Decider {
+	for _, d := range more {
+		if len(list) <= mostFolded && !slices.Contains(list, d) {
+			list = append(list, d)
+		}
 	}
-	out.More = grouped(more) + " more deciding " + plural(more, "rule", "rules")
-	out.WasMore, out.IsMore = was[len(out.Was):min(len(was), mostFolded)], is[len(out.Is):min(len(is), mostFolded)]
-	if left := more - len(out.WasMore) - len(out.IsMore); left > 0 {
-		out.Left = fmt.Sprintf("… and %s more", grouped(left))
+	return list
+}
+
+func (r *Region) page() pageRegion {
+	return pageRegion{Match: matchParts(shown(r.Match, 2*mostLine)), Old: fateOf(r.Old), New: fateOf(r.New), Example: shown(r.Example.String(), mostWords)}
+}
+
+// why sets what decides, and what of it is folded.
+func (c *pageCase) why() {
+	was, is := pageDeciders(c.was), pageDeciders(c.is)
+	c.Was, c.Is = was[:min(1, len(was))], is[:min(1, len(is))]
+	c.WasMore, c.IsMore = was[len(c.Was):min(len(was), mostFolded)], is[len(c.Is):min(len(is), mostFolded)]
+	if len(was) > mostFolded || len(is) > mostFolded {
+		c.Left = "… and more rules"
 	}
-	return out
+	for _, r := range c.Regions[1:min(len(c.Regions), mostFolded)] {
+		c.Examples = append(c.Examples, r.Example)
+	}
+	var parts []string
+	if n := len(c.WasMore) + len(c.IsMore); n > 0 {
+		parts = append(parts, fmt.Sprintf("%d more %s", n, plural(n, "rule", "rules")))
+	}
+	if n := len(c.Examples); n > 0 {
+		parts = append(parts, fmt.Sprintf("%d more %s", n, plural(n, "example", "examples")))
+	}
+	c.More = strings.Join(parts, ", ")
 }
 
 func plural(n int, one, many string) string {
@@ -141,16 +183,13 @@ func pageDeciders(list []Decider) (out []pageDecider) {
 	return out
 }
 
-// size is about how many bytes the region takes.
+// size is about how many bytes the region takes, with what decides over it.
 func (r *pageRegion) size() int {
-	n := 1200 + len(r.Old.Rest) + len(r.New.Rest) + len(r.Example)
+	n := 2500 + len(r.Old.Rest) + len(r.New.Rest) + 2*len(r.Example)
 	for _, box := range r.Match {
 		for _, part := range box {
 			n += 40 + len(part)
 		}
-	}
-	for _, d := range slices.Concat(r.Was, r.Is, r.WasMore, r.IsMore) {
-		n += 150 + len(d.Place) + len(d.Source) + len(d.Text)
 	}
 	return n
 }

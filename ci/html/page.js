@@ -2,21 +2,22 @@
 (() => {
 	const form = document.querySelector('.filter');
 	if (form) {
-		const rows = Array.from(document.querySelectorAll('.regions tbody tr'), (row) => ({ row, text: row.textContent.toLowerCase() }));
+		const cases = Array.from(document.querySelectorAll('.regions tbody'), (body) => ({ body, text: body.textContent.toLowerCase(), regions: Number(body.dataset.regions) }));
+		const total = cases.reduce((sum, { regions }) => sum + regions, 0);
 		const output = form.querySelector('output');
 		const nothing = document.querySelector('.nothing');
 		const show = () => {
 			const want = new FormData(form);
 			const words = want.get('text').toLowerCase().split(/\s+/).filter(Boolean);
 			let n = 0;
-			for (const { row, text } of rows) {
-				const fits = ['change', 'journey', 'family'].every((key) => !want.get(key) || row.dataset[key] === want.get(key)) &&
+			for (const { body, text, regions } of cases) {
+				const fits = ['change', 'journey', 'family'].every((key) => !want.get(key) || body.dataset[key] === want.get(key)) &&
 					words.every((word) => text.includes(word));
-				row.hidden = !fits;
-				n += fits ? 1 : 0;
+				body.hidden = !fits;
+				n += fits ? regions : 0;
 			}
 			nothing.hidden = n > 0;
-			output.textContent = n === rows.length ? '' : n + ' of ' + rows.length;
+			output.textContent = n === total ? '' : n + ' of ' + total;
 		};
 		form.addEventListener('input', show);
 		form.addEventListener('submit', (event) => event.preventDefault());
@@ -25,7 +26,7 @@
 			show();
 			form.elements.text.focus();
 		});
-		form.hidden = rows.length < 2;
+		form.hidden = cases.length < 2;
 		show();
 	}
 
