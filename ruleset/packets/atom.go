@@ -85,9 +85,9 @@ type translation struct {
 	to, port spans
 	// same is the condition of packets that have it already.
 	same *condition
-	// local says that the destination is an address of the host's own that
-	// nobody here knows (REDIRECT).
-	local bool
+	// local says that nobody here knows the address, redirect that it is the
+	// one of the host's own that a REDIRECT gives.
+	local, redirect bool
 }
 
 // known says that the address behind the translation is known.

@@ -11,13 +11,15 @@ type Range struct{ Low, High uint64 }
 // Box is a set of packets: those that fit every list. A nil list is any.
 type Box struct {
 	Src, Dst []netip.Prefix
-	// SrcMask and DstMask are tests of address bits that no list of networks
+	// SrcMask and the like are tests of address bits that no list of networks
 	// can tell.
-	SrcMask, DstMask *AddressMask
-	Proto            []Range
-	SPort            []Range
-	DPort            []Range
-	ICMP             []Range // type<<8 | code
+	SrcMask, DstMask, LocalMask *AddressMask
+	// Local are addresses that a REDIRECT may give.
+	Local []netip.Prefix
+	Proto []Range
+	SPort []Range
+	DPort []Range
+	ICMP  []Range // type<<8 | code
 	// In and Out are names; one with + stands for all that begin so, one with !
 	// is left out of what the others hold, or of everything.
 	In, Out    []string
@@ -32,8 +34,11 @@ type Box struct {
 	Length     []Range
 	Type       []uint8
 	Mark       []Masked
-	Connmark   []Masked
-	Conditions []Condition
+	// notMark and notConnmark are the one test that does not hold, where that is
+	// shorter to say.
+	notMark, notConnmark *Masked
+	Connmark             []Masked
+	Conditions           []Condition
 }
 
 // Masked is a test of the bits of a mask.
@@ -60,6 +65,7 @@ type cube struct {
 func (d *differ) boxes(where, domain node) ([]Box, bool) {
 	outside := d.less(domain, where)
 	rest := d.and(where, domain)
+	states := d.project(domain, fieldState)
 	var out []Box
 	for rest != falseNode {
 		if len(out) == d.opts.MaxBoxes {
@@ -67,6 +73,11 @@ func (d *differ) boxes(where, domain node) ([]Box, bool) {
 		}
 		c := d.path(rest)
 		d.widen(&c, outside)
+		if s := d.and(c.fields[fieldState], states); s == states {
+			c.fields[fieldState] = trueNode
+		} else {
+			c.fields[fieldState] = s
+		}
 		rest = d.less(rest, d.cubeNode(&c, fields, -1))
 		out = append(out, d.box(&c))
 	}
@@ -135,7 +146,7 @@ func (d *differ) cubeNode(c *cube, but field, butAtom int) node {
 // widenOrder is the order in which a box grows: what a reader is glad not to
 // read about goes first.
 var widenOrder = []field{fieldPacketType, fieldLength, fieldTTL, fieldTOS, fieldMAC, fieldFragment, fieldSNAT, fieldDNAT,
-	fieldDir, fieldConnmark, fieldMark, fieldFlags, fieldState, fieldOut, fieldIn, fieldSport, fieldICMP, fieldSrc,
+	fieldLocal, fieldDir, fieldConnmark, fieldMark, fieldFlags, fieldState, fieldOut, fieldIn, fieldSport, fieldICMP, fieldSrc,
 	fieldDport, fieldDst, fieldProto}
 
 // widen gives each field all the values that keep the box off what is outside.

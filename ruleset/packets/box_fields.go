@@ -40,6 +40,8 @@ func (d *differ) boxField(b *Box, f field, n node) {
 		b.Src = prefixes(s, d.u.v6)
 	case fieldDst:
 		b.Dst = prefixes(s, d.u.v6)
+	case fieldLocal:
+		b.Local = prefixes(s, d.u.v6)
 	case fieldProto:
 		b.Proto = ranges(s)
 	case fieldSport:
@@ -90,34 +92,30 @@ func (d *differ) boxBits(b *Box, f field, n node) {
 		for _, p := range list {
 			out = append(out, Masked{uint32(p.want.lo), uint32(p.mask.lo)})
 		}
+		var denied *Masked
+		if rest := d.patterns(f, d.not(n), 2); len(rest) == 1 && len(out) > 1 {
+			denied = &Masked{uint32(rest[0].want.lo), uint32(rest[0].mask.lo)}
+		}
 		switch f {
 		case fieldMark:
-			b.Mark = out
+			b.Mark, b.notMark = out, denied
 		case fieldConnmark:
-			b.Connmark = out
+			b.Connmark, b.notConnmark = out, denied
 		default:
 			b.TOS = out
 		}
 		return
-	case fieldSrc, fieldDst:
+	case fieldSrc, fieldDst, fieldLocal:
 	default:
 		return
 	}
 	if s, ok := d.rawValues(f, n); ok {
-		if f == fieldSrc {
-			b.Src = prefixes(s, d.u.v6)
-		} else {
-			b.Dst = prefixes(s, d.u.v6)
-		}
+		*map[field]*[]netip.Prefix{fieldSrc: &b.Src, fieldDst: &b.Dst, fieldLocal: &b.Local}[f] = prefixes(s, d.u.v6)
 		return
 	}
 	// One pattern: see widen.
-	m := &AddressMask{list[0].want.address(d.u.v6), list[0].mask.address(d.u.v6)}
-	if f == fieldSrc {
-		b.SrcMask = m
-	} else {
-		b.DstMask = m
-	}
+	*map[field]**AddressMask{fieldSrc: &b.SrcMask, fieldDst: &b.DstMask, fieldLocal: &b.LocalMask}[f] =
+		&AddressMask{list[0].want.address(d.u.v6), list[0].mask.address(d.u.v6)}
 }
 
 func not1(yes bool, s string) string {

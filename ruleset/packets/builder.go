@@ -151,7 +151,7 @@ func (b *builder) translated(c *condition, n node, at place) node {
 		if c.field == fieldDport {
 			known, to = t.knownPort(), t.port
 		}
-		if k == 0 || known {
+		if k == 0 || known || c.field == fieldDst && t.redirect {
 			continue
 		}
 		then := falseNode

@@ -27,7 +27,7 @@ func (b *Box) Contains(p *Packet) bool {
 			return false
 		}
 	}
-	for m, a := range map[*AddressMask]netip.Addr{b.SrcMask: p.Src, b.DstMask: p.Dst} {
+	for m, a := range map[*AddressMask]netip.Addr{b.SrcMask: p.Src, b.DstMask: p.Dst, b.LocalMask: p.Local} {
 		if m != nil && ofAddress(a).and(ofAddress(m.Mask)) != ofAddress(m.Value) {
 			return false
 		}
@@ -37,7 +37,7 @@ func (b *Box) Contains(p *Packet) bool {
 			return false
 		}
 	}
-	return network(b.Src, p.Src) && network(b.Dst, p.Dst) && number(b.Proto, fieldProto) &&
+	return network(b.Src, p.Src) && network(b.Dst, p.Dst) && network(b.Local, p.Local) && number(b.Proto, fieldProto) &&
 		number(b.SPort, fieldSport) && number(b.DPort, fieldDport) && number(b.ICMP, fieldICMP) &&
 		hasName(b.In, p.In) && hasName(b.Out, p.Out) &&
 		(b.State == nil || slices.Contains(b.State, p.State)) && is(b.Reply, p.Reply) &&

@@ -2,11 +2,13 @@ package packets
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/fwc-dev/fwc/ruleset"
 	"github.com/fwc-dev/fwc/ruleset/dump"
+	"github.com/google/go-cmp/cmp"
 )
 
 // snapshot parses dumps: iptables-save text, and ipset save text if it
@@ -36,21 +38,47 @@ func filter(rules ...string) string {
 }
 
 func TestDiffWords(t *testing.T) {
+	drop := ":FORWARD DROP [0:0]"
 	for _, tt := range []struct {
 		name     string
 		old, new []string
 		want     []string
 	}{
-		{"one rule", []string{filter("-P FORWARD DROP")}, []string{filter("-P FORWARD DROP", "-A FORWARD -i veth2 -d 172.16.100.5 -p tcp --dport 8800 -j ACCEPT")},
-			[]string{"forward allowed tcp  any → 172.16.100.5:8800  in veth2 : dropped → accepted [FORWARD 0] [FORWARD 1]"}},
+		{"one rule", []string{filter(drop)}, []string{filter(drop, "-A FORWARD -i veth2 -d 172.16.100.5 -p tcp --dport 8800 -j ACCEPT")},
+			[]string{"forward allowed: tcp  any → 172.16.100.5:8800  in veth2: dropped → accepted by FORWARD 1, was FORWARD 0"}},
+		{"a rule moves up", []string{filter("-A FORWARD -p tcp -m tcp --dport 22 -j DROP", "-A FORWARD -s 10.0.0.0/8 -j ACCEPT")},
+			[]string{filter("-A FORWARD -s 10.0.0.0/8 -j ACCEPT", "-A FORWARD -p tcp -m tcp --dport 22 -j DROP")},
+			[]string{"forward allowed: tcp  10.0.0.0/8 → any:22: dropped → accepted by FORWARD 1, was FORWARD 1"}},
+		{"text without effect", []string{filter("-A INPUT -s 10.0.0.0/9 -j DROP", "-A INPUT -s 10.128.0.0/9 -j DROP")}, []string{filter("-A INPUT -s 10.0.0.0/8 -j DROP")}, nil},
+		{"a log", []string{filter()}, []string{filter("-A INPUT -p tcp -j LOG")}, nil},
+		{"reject kind", []string{filter("-A INPUT -p tcp -j DROP")}, []string{filter("-A INPUT -p tcp -j REJECT --reject-with tcp-reset")},
+			[]string{"input other: tcp  any → any: dropped → rejected with tcp-reset by INPUT 1, was INPUT 1"}},
+		{"a member", []string{filter("-A INPUT -m set --match-set s src -j DROP"), "create s hash:net\nadd s 10.0.0.0/8\n"},
+			[]string{filter("-A INPUT -m set --match-set s src -j DROP"), "create s hash:net\nadd s 10.0.0.0/8\nadd s 10.1.0.0/16 nomatch\n"},
+			[]string{"input allowed: any  10.1.0.0/16 → any: dropped → accepted by INPUT 0, was INPUT 1"}},
+		{"a mark on the way", []string{"*mangle\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -i eth0 -j MARK --set-xmark 0x1/0xffffffff\nCOMMIT\n" + filter("-A FORWARD -m mark ! --mark 0x1 -j DROP")},
+			[]string{"*mangle\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -i eth+ -j MARK --set-xmark 0x1/0xffffffff\nCOMMIT\n" + filter("-A FORWARD -m mark ! --mark 0x1 -j DROP")},
+			[]string{"input other: any  any → any  in eth+,!eth0: accepted → accepted, mark 0x1 by PREROUTING 1, was INPUT 0",
+				"forward allowed: any  any → any  in eth+,!eth0  mark !0x1: dropped → accepted, mark 0x1 by FORWARD 0, was FORWARD 1"}},
+		{"an unknown", []string{filter(drop)}, []string{filter(drop, "-A FORWARD -p udp -m time --timestart 08:00:00 --timestop 18:00:00 -j ACCEPT")},
+			[]string{"forward allowed: udp  any → any  if -m time --timestart 08:00:00 --timestop 18:00:00 --datestop 2038-01-19T03:14:07: dropped → accepted by FORWARD 1, was FORWARD 0"}},
+		{"translation", []string{filter(drop, "-A FORWARD -d 10.0.0.5 -p tcp -m tcp --dport 80 -j ACCEPT")},
+			[]string{filter(drop, "-A FORWARD -d 10.0.0.5 -p tcp -m tcp --dport 80 -j ACCEPT") + "*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -d 192.0.2.1 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 10.0.0.5:80\nCOMMIT\n"},
+			[]string{"input other: tcp  any → 192.0.2.1:8080  NEW,RELATED: accepted → accepted, DNAT --to-destination 10.0.0.5:80 by PREROUTING 1, was INPUT 0",
+				"forward allowed: tcp  any → 192.0.2.1:8080  NEW,RELATED: dropped → accepted, DNAT --to-destination 10.0.0.5:80 by FORWARD 1, was FORWARD 0"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r, err := Diff(context.Background(), snapshot(t, ruleset.IPTables, tt.old...), snapshot(t, ruleset.IPTables, tt.new...), Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
+			var got []string
 			for _, x := range r.Regions {
-				t.Logf("%s %s %s : %s → %s %v %v %+v", x.Journey, x.Change, x.Words(), x.Old, x.New, x.OldRules, x.NewRules, x.Example)
+				got = append(got, fmt.Sprintf("%s %s: %s: %s → %s by %s %d, was %s %d", x.Journey, x.Change, x.Words(), x.Old, x.New,
+					x.NewRules[0].Chain, x.NewRules[0].Index, x.OldRules[0].Chain, x.OldRules[0].Index))
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Error(diff)
 			}
 		})
 	}

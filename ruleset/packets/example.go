@@ -35,6 +35,11 @@ func preferred(f field, v6 bool, p *Packet) []value {
 			return []value{{0x20010db8_00000000, 0x10}}
 		}
 		return n(192<<24|2<<8|10, 10<<24|9)
+	case fieldLocal:
+		if v6 {
+			return []value{{0x20010db8_00000000, 1}}
+		}
+		return n(192<<24 | 2<<8 | 1)
 	case fieldDst:
 		if v6 {
 			return []value{{0x20010db8_00010000, 0x20}}
@@ -54,7 +59,7 @@ func preferred(f field, v6 bool, p *Packet) []value {
 	return n(0)
 }
 
-var exampleOrder = []field{fieldProto, fieldState, fieldDir, fieldDNAT, fieldSNAT, fieldFlags, fieldICMP, fieldIn, fieldOut, fieldDst,
+var exampleOrder = []field{fieldProto, fieldState, fieldDir, fieldDNAT, fieldSNAT, fieldFlags, fieldICMP, fieldIn, fieldOut, fieldDst, fieldLocal,
 	fieldDport, fieldSrc, fieldSport, fieldFragment, fieldMark, fieldConnmark, fieldTOS, fieldTTL, fieldLength,
 	fieldMAC, fieldPacketType}
 
@@ -143,7 +148,7 @@ func (d *differ) choice(f field, may node, p *Packet) value {
 				return v
 			}
 		}
-	case fieldSrc, fieldDst:
+	case fieldSrc, fieldDst, fieldLocal:
 		return d.host(s)
 	}
 	for _, r := range s {
@@ -184,6 +189,8 @@ func (p *Packet) set(f field, v value, v6 bool) {
 		p.Proto = uint8(v.lo)
 	case fieldSrc:
 		p.Src = v.address(v6)
+	case fieldLocal:
+		p.Local = v.address(v6)
 	case fieldDst:
 		p.Dst = v.address(v6)
 	case fieldSport:

@@ -9,6 +9,9 @@ type field uint8
 // marks stand bit by bit beside one another.
 const (
 	fieldDst field = iota
+	// The address of the router that a REDIRECT gives: as good as a field of
+	// the packet, since nobody here knows it.
+	fieldLocal
 	fieldProto
 	fieldDport
 	fieldSrc
@@ -52,7 +55,7 @@ var stateNames = [states]string{"NEW", "ESTABLISHED", "RELATED", "INVALID", "UNT
 var packetTypes = []string{"unicast", "broadcast", "multicast", "otherhost"}
 
 var widths = [fields]int{
-	fieldIn: 128, fieldOut: 128, fieldProto: 8, fieldDst: 32, fieldDport: 16, fieldSrc: 32, fieldSport: 16,
+	fieldIn: 128, fieldOut: 128, fieldProto: 8, fieldDst: 32, fieldLocal: 32, fieldDport: 16, fieldSrc: 32, fieldSport: 16,
 	fieldICMP: 16, fieldFlags: 6, fieldState: 3, fieldDir: 1, fieldDNAT: 1, fieldSNAT: 1, fieldFragment: 1,
 	fieldMAC: 48, fieldTOS: 8, fieldTTL: 8, fieldLength: 16, fieldPacketType: 2, fieldMark: 32, fieldConnmark: 32,
 	fieldNotrack: 1, fieldTranslation: 31, fieldTTLChanged: 1,
@@ -60,7 +63,7 @@ var widths = [fields]int{
 
 // width returns the number of bits of a field.
 func (f field) width(v6 bool) int {
-	if v6 && (f == fieldSrc || f == fieldDst) {
+	if v6 && (f == fieldSrc || f == fieldDst || f == fieldLocal) {
 		return 128
 	}
 	return widths[f]

@@ -253,6 +253,12 @@ func (g *generator) target(table, chain, proto string, jumps []string) string {
 		case g.chance(25):
 			return "-j ACCEPT"
 		case chain == "PREROUTING" || chain == "OUTPUT" || strings.HasSuffix(chain, "d"):
+			if g.atoms && g.chance(25) {
+				if ports != "" {
+					return "-j REDIRECT --to-ports 8080"
+				}
+				return "-j REDIRECT"
+			}
 			return "-j DNAT --to-destination " + to + ports
 		case chain == "POSTROUTING" || chain == "INPUT" || strings.HasSuffix(chain, "s"):
 			if chain == "POSTROUTING" && g.chance(30) {
@@ -393,7 +399,7 @@ func (g *generator) packet() Packet {
 		return a
 	}
 	p := Packet{
-		Src: near(), Dst: near(), SPort: pick(g, g.ports...), DPort: pick(g, g.ports...) + uint16(pick(g, 0, 0, 1)),
+		Src: near(), Dst: near(), Local: near(), SPort: pick(g, g.ports...), DPort: pick(g, g.ports...) + uint16(pick(g, 0, 0, 1)),
 		In: pick(g, g.names...), Out: pick(g, g.names...), TTL: uint8(pick(g, 64, 64, 63, 62, 65)), Length: uint16(pick(g, 60, 61, 100, 101)),
 		TOS: uint8(pick(g, 0, 0, 0x10, 0x08, 0xb8)), MAC: [6]byte{2, 0, 0, 0, 0, byte(1 + g.IntN(2))},
 		Holds: map[string]bool{},

@@ -116,7 +116,7 @@ func (c *collector) layout(atoms int) *layout {
 			}
 			n = len(fl.bits)
 		} else {
-			fl.cuts = append(c.cuts[f], value{})
+			fl.cuts = append(slices.Clone(c.cuts[f]), value{})
 			slices.SortFunc(fl.cuts, value.compare)
 			fl.cuts = slices.Compact(fl.cuts)
 			n = bits.Len(uint(len(fl.cuts) - 1))

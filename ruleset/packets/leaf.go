@@ -157,6 +157,11 @@ func (b *builder) change(n int32) *change {
 		if t.to != nil && t.known() && b.fields[fieldDst].used {
 			set(fieldDst, t.to[0].low)
 		}
+		if t.redirect {
+			for i, level := range b.fields[fieldDst].levels {
+				to[level] = b.variable(b.fields[fieldLocal].levels[i])
+			}
+		}
 		if t.port != nil && t.knownPort() && b.fields[fieldDport].used {
 			set(fieldDport, t.port[0].low)
 		}

@@ -28,6 +28,7 @@ func (s State) String() string {
 // Packet is one packet as it comes to the first hook of its journey.
 type Packet struct {
 	Src, Dst     netip.Addr
+	Local        netip.Addr // the router's own, that a REDIRECT gives
 	Proto        uint8
 	SPort, DPort uint16 // of protocols that have ports
 	ICMPType     uint8
@@ -67,6 +68,8 @@ func (p *Packet) valueOf(f field) value {
 		return ofAddress(p.Src)
 	case fieldDst:
 		return ofAddress(p.Dst)
+	case fieldLocal:
+		return ofAddress(p.Local)
 	case fieldSport:
 		return number(uint64(p.SPort))
 	case fieldDport:

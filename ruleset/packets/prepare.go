@@ -40,13 +40,15 @@ func prepare(ctx context.Context, limit int, u *universe, programs ...*program) 
 	if u.notrack(programs) {
 		used[fieldNotrack] = true
 	}
+	redirects := false
 	if len(u.translations) > 1 {
 		// Its packets are told by their state and protocol.
 		c.add(b.meets)
 		used[fieldState], used[fieldProto] = true, true
 		for i := range u.translations {
 			t := &u.translations[i]
-			b.unknownTo = b.unknownTo || i > 0 && (!t.known() || !t.knownPort())
+			b.unknownTo = b.unknownTo || i > 0 && (!t.known() && !t.redirect || !t.knownPort())
+			redirects = redirects || t.redirect
 			if t.known() {
 				c.cut(fieldDst, t.to)
 			}
@@ -85,6 +87,9 @@ func prepare(ctx context.Context, limit int, u *universe, programs ...*program) 
 		c.cut(f, one(number(1)))
 	}
 	c.used = used
+	if redirects {
+		c.cuts[fieldLocal], c.raw[fieldLocal], c.used[fieldLocal] = c.cuts[fieldDst], c.raw[fieldDst], c.used[fieldDst]
+	}
 	b.layout = c.layout(len(u.atoms))
 	b.conditions = c.order
 	b.effect(noEffect)

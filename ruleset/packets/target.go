@@ -224,7 +224,7 @@ func (r *reader) setTracking(t *xtables.Module, a *action) (*condition, error) {
 // translate changes the destination.
 func (r *reader) translate(t *xtables.Module, a *action) (*condition, error) {
 	a.kind = accept
-	tr := translation{local: t.Name == "REDIRECT"}
+	tr := translation{local: t.Name == "REDIRECT", redirect: t.Name == "REDIRECT"}
 	text := ""
 	for _, name := range []string{"--to-destination", "--to-ports"} {
 		if o := t.Option(name); o != nil {

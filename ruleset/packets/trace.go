@@ -135,6 +135,9 @@ func (t *tracer) apply(e effect, at place) {
 	}
 	if e.translation != 0 {
 		tr := &t.translations[e.translation]
+		if tr.redirect && p.Local.IsValid() {
+			p.Dst = p.Local
+		}
 		if tr.to != nil {
 			p.Dst = tr.to[0].low.address(t.v6)
 		}

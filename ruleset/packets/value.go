@@ -68,6 +68,9 @@ func ones(n int) value {
 
 // ofAddress returns an address as a number.
 func ofAddress(a netip.Addr) value {
+	if !a.IsValid() {
+		return value{}
+	}
 	if a.Is4() {
 		b := a.As4()
 		return number(uint64(binary.BigEndian.Uint32(b[:])))

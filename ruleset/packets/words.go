@@ -12,7 +12,7 @@ func itoa(n int) string { return strconv.Itoa(n) }
 
 // fieldWords name fields.
 var fieldWords = [fields]string{
-	fieldIn: "in", fieldOut: "out", fieldProto: "protocol", fieldDst: "dst", fieldDport: "dport", fieldSrc: "src",
+	fieldIn: "in", fieldOut: "out", fieldProto: "protocol", fieldDst: "dst", fieldDport: "dport", fieldSrc: "src", fieldLocal: "redirected to",
 	fieldSport: "sport", fieldICMP: "icmp", fieldFlags: "flags", fieldState: "ctstate", fieldMAC: "mac", fieldTOS: "tos",
 	fieldTTL: "ttl", fieldLength: "length", fieldMark: "mark", fieldConnmark: "connmark",
 }
@@ -29,7 +29,7 @@ func describeTOS(keep, flip uint8) string {
 
 // spansText returns a set of values of a field in words.
 func spansText(f field, s spans, v6 bool) string {
-	if f == fieldSrc || f == fieldDst {
+	if f == fieldSrc || f == fieldDst || f == fieldLocal {
 		return addressWords(prefixes(s, v6))
 	}
 	return rangeWords(ranges(s))
@@ -198,10 +198,8 @@ func (b *Box) Words() string {
 		}
 		add("mac %s", some(items))
 	}
-	for name, list := range map[string][]Range{"ttl": b.TTL} {
-		if list != nil {
-			add("%s %s", name, rangeWords(list))
-		}
+	if b.TTL != nil {
+		add("ttl %s", rangeWords(b.TTL))
 	}
 	if b.Length != nil {
 		add("length %s", rangeWords(b.Length))
@@ -213,10 +211,16 @@ func (b *Box) Words() string {
 		add("tos %s", maskWords(b.TOS))
 	}
 	if b.Mark != nil {
-		add("mark %s", maskWords(b.Mark))
+		add("mark %s", markWords(b.Mark, b.notMark))
 	}
 	if b.Connmark != nil {
-		add("connmark %s", maskWords(b.Connmark))
+		add("connmark %s", markWords(b.Connmark, b.notConnmark))
+	}
+	if b.Local != nil {
+		add("redirected to %s", addressWords(b.Local))
+	}
+	if b.LocalMask != nil {
+		add("redirected to %s/%s", b.LocalMask.Value, b.LocalMask.Mask)
 	}
 	for _, c := range b.Conditions {
 		add("%s", c.String())
@@ -257,9 +261,20 @@ func icmpWords(list []Range) string {
 func maskWords(list []Masked) string {
 	var items []string
 	for _, m := range list {
-		items = append(items, fmt.Sprintf("0x%x/0x%x", m.Value, m.Mask))
+		text := fmt.Sprintf("0x%x/0x%x", m.Value, m.Mask)
+		if m.Mask == 1<<32-1 {
+			text = fmt.Sprintf("0x%x", m.Value)
+		}
+		items = append(items, text)
 	}
 	return some(items)
+}
+
+func markWords(list []Masked, denied *Masked) string {
+	if denied != nil {
+		return "!" + maskWords([]Masked{*denied})
+	}
+	return maskWords(list)
 }
 
 // flagWords finds the test of flags that a list of combinations is, or names
