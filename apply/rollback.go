@@ -137,6 +137,9 @@ func (s *store) beforeFWC() (*candidate, error) {
 func (s *store) undone(to int) ([]undone, error) {
 	var out []undone
 	for n := s.Current; n != to; {
+		if n == 0 { // nothing of fwc's is in effect that removed anything
+			return nil, nil
+		}
 		g, err := s.generation(n)
 		if err == nil {
 			g, err = s.origin(g)

@@ -101,6 +101,9 @@ func (s *State) read() error {
 }
 
 func stateError(err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return errorf(ErrState, "%v", err).hint("run it as root")
+	}
 	return errorf(ErrState, "%v", err).
 		hint("the state must be root's alone, and is not to be trusted if it was not: sudo chown -R root:root, sudo chmod go-w")
 }

@@ -100,8 +100,11 @@ func loadKey(path string) (Key, error) {
 }
 
 func trustError(err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return errorf(ErrTrustRoot, "%v", err).hint("run it as root")
+	}
 	return errorf(ErrTrustRoot, "%v", err).
-		hint("keys must be plain files that root owns and only root can write: sudo chown root:root, sudo chmod 644")
+		hint("keys are plain files, they and the directories above are root's, and only root can write them: sudo chown root:root, sudo chmod go-w")
 }
 
 // Name returns the names under which the trust root holds a key, joined by

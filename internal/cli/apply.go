@@ -37,7 +37,7 @@ type applied struct {
 // foreignFlags say what becomes of what others put into the firewall.
 func foreignFlags() []command.Flag {
 	return []command.Flag{
-		&command.StringSliceFlag{Name: "keep", Usage: "chains, sets and native tables that match the glob `PATTERN` belong to others and stay, as those of known managers (Docker, Kubernetes, fail2ban, …) do without; '!Docker' takes that back (repeatable)"},
+		&command.StringSliceFlag{Name: "keep", Usage: "chains, with the rules in them that are not fwc's, sets and native tables whose name matches the glob `PATTERN` belong to others and stay, as those of known managers (Docker, Kubernetes, fail2ban, …) do without; '!Docker' takes that back (repeatable)"},
 		&command.BoolFlag{Name: "replace", Usage: "take over everything else that fwc did not put there"},
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"regexp"
 	"strings"
 	"syscall"
 
@@ -35,12 +36,19 @@ func classify(err error) (code int, hint string) {
 	return code, hint
 }
 
+// badDuration is a value that a duration flag does not take.
+var badDuration = regexp.MustCompile(`^invalid value ".*" for flag -(?:confirm|timeout|check-timeout): `)
+
 func classifyUsage(err error) (int, string) {
 	var u *usage
 	var q *quietError
 	switch {
 	case errors.As(err, &q):
 		return q.code, ""
+	case strings.HasPrefix(err.Error(), `Required flag "o" `):
+		return exitUsage, "say where to write it: -o FILE"
+	case badDuration.MatchString(err.Error()):
+		return exitUsage, "a duration has its unit: 30s, 5m, 1h"
 	case errors.As(err, &u), errors.Is(err, path.ErrBadPattern), strings.HasPrefix(err.Error(), "Required flag"):
 		return exitUsage, "--help shows the flags and examples"
 	case errors.Is(err, errInterrupted), errors.Is(err, context.Canceled):
@@ -70,10 +78,10 @@ func classifyApply(err error) (int, string) {
 	case errors.As(err, &foreign) && foreign.Rival != nil:
 		return exitForeign, "one of the two: end its rule (" + foreign.Rival.Stop + "), or take the firewall over with --replace"
 	case errors.As(err, &foreign):
-		return exitForeign, "keep them with --keep PATTERN, or take the firewall over with --replace"
+		return exitForeign, "keep them with --keep NAME, of the chain that a rule is in, of the set or of the native table, or take the firewall over with --replace"
 	case errors.As(err, &host):
 		if len(host.Builds) == 0 {
-			return exitHostMismatch, "the labels of this host are in " + verify.DefaultPolicyFile + ": label.KEY = VALUE"
+			return exitHostMismatch, "the labels of this host are in its policy, lines label.KEY = VALUE"
 		}
 		return exitHostMismatch, "build on such a host, or accept others on purpose: --accept-kernel, --accept-iptables"
 	case errors.Is(err, apply.ErrBusy), errors.Is(err, netfilter.ErrLocked), errors.Is(err, netfilter.ErrChanging):
@@ -113,6 +121,9 @@ func classifyTrust(err error) (int, string) {
 	case errors.As(err, &a):
 		switch a.Kind {
 		case artifact.ErrKey:
+			if !strings.Contains(a.Msg, "passphrase") {
+				return exitFailure, "--key wants the private one, the file NAME.key that fwc keygen wrote"
+			}
 			return exitFailure, "is the passphrase right, and is it the file NAME.key that fwc keygen wrote?"
 		case artifact.ErrUnsigned:
 			return exitUntrusted, "sign it with fwc sign --key KEY, or take it on purpose with --insecure-unsigned"

@@ -130,7 +130,7 @@ func fileOperand(name string) (operand, error) {
 	}
 	d, err := dump.File(name, data)
 	if err != nil {
-		return operand{}, err
+		return operand{}, hintf(err, "a script is built first: fwc build SCRIPT -o FILE")
 	}
 	snap, err := dump.FileSnapshot(name, d)
 	if err != nil {

@@ -62,6 +62,9 @@ func historyCommand(s Streams) *command.Command {
 				}
 				fmt.Fprintf(w, "%s\t%d\t%s\t%d\t%.16s\t%s\n", mark, g.Number, g.At.Format(time.RFC3339), g.Serial, g.Digest, note)
 			}
+			if v.Current == 0 && len(list) > 0 {
+				fmt.Fprintln(w, "*\t0\t\t\t\tthe firewall of before fwc")
+			}
 			return w.Flush()
 		},
 	}

@@ -53,6 +53,9 @@ func keygen(s Streams, name string, alg artifact.Algorithm) error {
 	if alg != artifact.Ed25519 && alg != artifact.ECDSAP256 {
 		return usagef("--algorithm wants ed25519 or ecdsa-p256, not %q", alg)
 	}
+	if err := writable(private); err != nil {
+		return err
+	}
 	pass, err := newPassphrase(s)
 	if err != nil {
 		return err

@@ -34,6 +34,7 @@ type shown struct {
 	Tables     []shownTable        `json:"tables"`
 	Sets       []shownSet          `json:"sets"`
 	Sysctls    []artifact.Sysctl   `json:"sysctls"`
+	Wanted     []artifact.Sysctl   `json:"wanted"` // that only a host's first namespace has
 	Members    []shownMember       `json:"members"`
 }
 
@@ -103,7 +104,7 @@ func show(a *artifact.Artifact) (*shown, error) {
 	v := &shown{
 		Schema: "fwc.show/v1", Digest: a.Digest, Epoch: m.Epoch, Serial: m.Serial, Created: m.Created,
 		Labels: m.Labels, Against: m.Against, Script: m.Script, Modules: m.Modules,
-		Signers: []string{}, Tables: []shownTable{}, Sets: []shownSet{}, Sysctls: []artifact.Sysctl{},
+		Signers: []string{}, Tables: []shownTable{}, Sets: []shownSet{}, Sysctls: []artifact.Sysctl{}, Wanted: []artifact.Sysctl{},
 	}
 	if !m.NotAfter.IsZero() {
 		v.NotAfter = &m.NotAfter
@@ -125,6 +126,7 @@ func show(a *artifact.Artifact) (*shown, error) {
 			return nil, err
 		}
 		v.count(snap)
+		v.Wanted = append(v.Wanted, b.Wanted...)
 	}
 	return v, nil
 }
@@ -189,13 +191,16 @@ func (v *shown) text(out io.Writer) error {
 		row("modules", "%s", strings.Join(v.Modules, " "))
 	}
 	for _, t := range v.Tables {
-		row("table", "%s  %d chains  %d rules", tableName(t), t.Chains, t.Rules)
+		row("table", "%s  %s  %s", tableName(t), count(t.Chains, "chain"), count(t.Rules, "rule"))
 	}
 	for _, set := range v.Sets {
-		row("set", "%s  %s  %d members", set.Name, set.Type, set.Members)
+		row("set", "%s  %s  %s", set.Name, set.Type, count(set.Members, "member"))
 	}
 	for _, ctl := range v.Sysctls {
 		row("sysctl", "%s = %s", ctl.Key, ctl.Value)
+	}
+	for _, ctl := range v.Wanted {
+		row("sysctl", "%s = %s (of a host's first network namespace)", ctl.Key, ctl.Value)
 	}
 	return w.Flush()
 }
@@ -240,7 +245,7 @@ func showDump(out io.Writer, a *artifact.Artifact, name string) error {
 		for _, m := range a.Members() {
 			have = append(have, m.Name)
 		}
-		return hintf(fmt.Errorf("the artifact has no %s", member), "it has %s", strings.Join(have, ", "))
+		return hintf(fmt.Errorf("the artifact has no dump %q", name), "it has %s", strings.Join(have, ", "))
 	}
 	if isTerminal(out) {
 		data = []byte(termsafe.Text(string(data)))

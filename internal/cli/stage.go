@@ -47,7 +47,7 @@ func stageOptions(c *cli.Context, opt *compiler.Options) (*facts.Facts, error) {
 	for _, v := range c.StringSlice("iface") {
 		i, err := compiler.ParseIface(v)
 		if err != nil {
-			return nil, usagef("--iface wants NAME[=CIDR,…]: %v", err)
+			return nil, hintf(usagef("--iface wants NAME[=CIDR,…]: %v", err), "such as --iface eth0=192.0.2.10/24,2001:db8::10/64")
 		}
 		// One that the facts have too is as the flag says.
 		opt.Ifaces = slices.DeleteFunc(opt.Ifaces, func(o compiler.Iface) bool { return o.Name == i.Name })
@@ -59,7 +59,7 @@ func stageOptions(c *cli.Context, opt *compiler.Options) (*facts.Facts, error) {
 			return nil, err
 		}
 		if err := compiler.CheckHosts(opt.Hosts); err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
+			return nil, hintf(fmt.Errorf("%s: %w", path, err), "--hosts wants lines as /etc/hosts has them: 192.0.2.1 name")
 		}
 	}
 	return host, nil

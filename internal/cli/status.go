@@ -108,7 +108,7 @@ func printStatus(c *command.Context, s Streams, st *apply.Status) error {
 	if u := st.Unfinished; u != nil {
 		fmt.Fprintf(s.Out, "unfinished: %s; the next apply or rollback undoes it first\n", cutShort(u))
 	}
-	if u := st.Undone; u != nil {
+	if u := st.Undone; u != nil && st.Window == nil { // else it is an older one
 		fmt.Fprintf(s.Out, "undone: %s\n", termsafe.String(u.String()))
 	}
 	if w := st.Window; w != nil {

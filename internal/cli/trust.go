@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"time"
 
 	"github.com/fwc-dev/fwc/artifact"
@@ -50,6 +52,10 @@ func check(c *command.Context, path string) (*verify.Checked, error) {
 		return nil, err
 	}
 	checked, err := checkData(c, data, policy)
+	var host *verify.HostError
+	if errors.As(err, &host) && len(host.Builds) == 0 {
+		err = hintf(err, "the labels of this host are in %s, lines label.KEY = VALUE; fwc show names the artifact's", c.String("policy"))
+	}
 	var e *verify.Error
 	if err != nil && (!errors.As(err, &e) || e.Kind != verify.ErrTrustRoot) {
 		err = fmt.Errorf("%s: %w", path, err)
@@ -70,7 +76,13 @@ func checkData(c *command.Context, data []byte, policy verify.Policy) (checked *
 }
 
 func policyOf(c *command.Context) (verify.Policy, error) {
-	policy, err := verify.LoadPolicy(c.String("policy"))
+	path := c.String("policy")
+	if _, err := os.Stat(path); c.IsSet("policy") && errors.Is(err, fs.ErrNotExist) {
+		// The default one may be missing. One that was named may hold a
+		// threshold, and a slip of the hand must not lower it.
+		return verify.Policy{}, &verify.Error{Kind: verify.ErrPolicy, Msg: path + " does not exist", Hint: "look at the name that --policy gives"}
+	}
+	policy, err := verify.LoadPolicy(path)
 	if err != nil {
 		return verify.Policy{}, err
 	}
