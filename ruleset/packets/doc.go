@@ -33,4 +33,30 @@
 // has 14 bits, in IPv6 as in IPv4. A chain is the sequence of its rules, put
 // together in halves, and a diagram as well; only packets that a changed rule
 // can touch are followed at all.
+//
+// The choice was measured. A kept library of binary decision diagrams
+// (github.com/dalzilio/rudd) over the 104 bits of the header takes 0.9 s and
+// 165 MB for the verdicts of 5,000 random rules, and 6 s and 500 MB for 20,000;
+// it has no leaves beside true and false, which marks and translations on the
+// way need, and for IPv6 three times the bits. Here the difference of two
+// rulesets that differ in 1 % of their rules takes of one processor, and of
+// memory with all that parsing them took (BenchmarkDiff):
+//
+//	rules     100    1,000    5,000   20,000
+//	seconds   0.002  0.03     0.5     7.4
+//	MB        13     26       140     490
+//
+// A change that touches all packets, such as a policy, follows all rules: 0.6 s
+// at 1,000 and 7.4 s and 490 MB at 5,000. Where the bound of memory is reached
+// there is no answer, but ErrTooLarge.
+//
+// # What it is held to
+//
+// TestAgreesWithKernel sends packets through random rulesets on real kernels
+// and finds each to fare as foretold; TestDiffAgreesWithTrace holds the diagrams
+// to a walk rule by rule. What is left out: a packet that OUTPUT translates or
+// marks may be routed anew, and is taken to leave by the interface it was
+// routed to first; a counting match that a packet meets twice, in a chain that
+// two rules lead to, is one unknown; a shift of CONNMARK, HMARK and SET --map-set
+// are told as remarks, and marks that they make are not followed.
 package packets

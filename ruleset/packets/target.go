@@ -95,11 +95,6 @@ func (r *reader) action(s *xtables.Spec, chains map[string]bool) (action, *condi
 	}
 	if remarked[t.Name] && !t.Opaque {
 		a.effect.notes = int32(r.note(0, targetText(t)))
-		if t.Name == "HMARK" {
-			// A mark that a hash tells: all that tests it is unknown; so much
-			// is kept that it is not the mark from before.
-			a.effect.mark = linear{}
-		}
 		return a, yes, nil
 	}
 	return r.unknownTarget(a, t), yes, nil
