@@ -27,6 +27,8 @@ func (e *SourceError) Unwrap() error { return e.Err }
 // CallError is a firewall call that failed.
 type CallError struct {
 	Call
+
+	noIface bool // the script asked for an interface in vain
 }
 
 // Error returns file:line: command: the tool's own message.
@@ -65,6 +67,9 @@ func (e *CallError) hint() string {
 		if strings.Contains(e.Stderr, h.words) {
 			return h.hint
 		}
+	}
+	if e.noIface {
+		return "the warning above may be why: give staging the host's interfaces with --iface or --facts, or correct the call"
 	}
 	return ""
 }

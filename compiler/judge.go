@@ -59,7 +59,7 @@ func (b *build) judge(ctx context.Context) error {
 		if c.Status == 0 {
 			continue
 		}
-		last = &CallError{*c}
+		last = &CallError{Call: *c}
 		if c.fatal() {
 			res.Failures = append(res.Failures, last)
 		} else {
@@ -75,6 +75,12 @@ func (b *build) judge(ctx context.Context) error {
 	b.absentPrograms(programs)
 	b.answer(said)
 	b.conclude()
+	if last != nil {
+		last.noIface = b.missingIfaces > 0
+	}
+	for _, f := range res.Failures {
+		f.noIface = b.missingIfaces > 0
+	}
 	if n := len(rep.Left); n > 0 {
 		b.note("the script left %s running, ended now: %s", counted(n, "process"), strings.Join(rep.Left[:min(n, 5)], ", "))
 	}

@@ -5,6 +5,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/fwc-dev/fwc/internal/command"
 )
@@ -17,8 +18,14 @@ func runApp(ctx context.Context, args []string, s Streams) error {
 	}
 	err := app.Run(ctx, args)
 	var wrong *command.UsageError
-	if errors.As(err, &wrong) {
-		return &usage{wrong.Msg}
+	switch {
+	case !errors.As(err, &wrong):
+		return err
+	case len(args) > 1 && slices.Contains(elsewhere, args[1]):
+		return hintf(&usage{wrong.Msg}, "this program has what hosts need alone; %s is in the whole fwc", args[1])
 	}
-	return err
+	return &usage{wrong.Msg}
 }
+
+// elsewhere are the commands that hosts do not have.
+var elsewhere = []string{"build", "diff", "lint", "keygen", "sign", "bundle", "completion"}
