@@ -55,8 +55,8 @@ func (e *LockdownError) Unwrap() []error {
 }
 
 // Boot brings the last confirmed generation back from the state directory, in a
-// kernel that has just started. What waited for its confirmation is forgotten.
-// Content of others that nobody vouched for goes: it cannot be asked about.
+// kernel that has just started. What waited for its confirmation ahead of that is
+// forgotten; what waits now is left alone. Content of others that nobody vouched for goes: it cannot be asked about.
 //
 // If anything keeps it from that, the host is locked down, and the error is a
 // *LockdownError; unless the live firewall is the confirmed one already, which
@@ -118,6 +118,10 @@ func boot(ctx context.Context, opts BootOptions) (*Result, *BootNote, error) {
 	}
 	defer s.close()
 	s.fault = opts.fault
+	// In the same boot of the kernel: somebody starts the service by hand.
+	if err := s.waiting(); err != nil {
+		return nil, nil, &heldError{err}
+	}
 	dropDeadWatchdogs(s.dir)
 	var recovered *Recovery
 	if s.Pending != nil {

@@ -94,6 +94,11 @@ func TestConfirmKeeps(t *testing.T) {
 		if _, err := h.apply(sa); !errors.Is(err, ErrBusy) || !errors.As(err, &waiting) || waiting.Generation != 2 {
 			t.Errorf("a second apply: %v", err)
 		}
+		// The boot's service, started by hand.
+		if r, err := Boot(h.ctx, h.judge(verify.Trust{}, "", "")); r != nil || !errors.As(err, &waiting) || errors.As(err, new(*LockdownError)) {
+			t.Errorf("a boot while it waits: %+v, %v", r, err)
+		}
+		h.is(sb)
 		g, err := Confirm(h.ctx, h.options())
 		h.must(err)
 		if g.Number != 2 {
