@@ -136,7 +136,7 @@ func boot(ctx context.Context, opts BootOptions) (*Result, *BootNote, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	data, err := os.ReadFile(s.path(g.Number, partArtifact))
+	data, err := readRegular(s.path(g.Number, partArtifact))
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: generation %d: %w", ErrState, g.Number, err)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"github.com/fwc-dev/fwc/internal/netfilter"
 	"github.com/fwc-dev/fwc/ruleset"
@@ -211,6 +212,23 @@ func TestBootNeverEndsOnNothing(t *testing.T) {
 		{"dumps altered", spoil("generations/1/applied/iptables.rules"), nil},
 		{"journal altered", func(h *host) { h.must(os.WriteFile(journalPath(h.dir), []byte("{"), 0o600)) }, nil},
 		{"journal lost", remove("journal.json"), nil},
+		{"journal and generations lost", func(h *host) { remove("journal.json")(h); remove("generations")(h) }, nil},
+		{"journal, generations and what was accepted damaged", func(h *host) {
+			remove("journal.json")(h)
+			remove("generations")(h)
+			spoil("accepted")(h)
+		}, nil},
+		{"journal of a first use", func(h *host) {
+			h.must((&journal{Schema: journalSchema}).write(h.dir))
+		}, nil},
+		{"journal is a fifo", func(h *host) {
+			remove("journal.json")(h)
+			h.must(unix.Mkfifo(journalPath(h.dir), 0o600))
+		}, nil},
+		{"artifact is a fifo", func(h *host) {
+			remove("generations/1/artifact")(h)
+			h.must(unix.Mkfifo(filepath.Join(h.dir, "generations/1/artifact"), 0o600))
+		}, nil},
 		{"accepted altered", spoil("accepted"), nil},
 		{"accepted lost", remove("accepted"), nil},
 		{"state writable by others", func(h *host) { h.must(os.Chmod(h.dir, 0o777)) }, nil},

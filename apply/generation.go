@@ -134,7 +134,7 @@ func digest(dumps []ruleset.Dump) string {
 
 // generation reads the description of generation n.
 func (s *store) generation(n int) (*Generation, error) {
-	text, err := os.ReadFile(s.path(n, partMeta))
+	text, err := readRegular(s.path(n, partMeta))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("generation %d: %w", n, ErrNoGeneration)
 	}
@@ -163,7 +163,7 @@ func (s *store) dumps(n int, part string) ([]ruleset.Dump, error) {
 		if !ok {
 			return nil, fmt.Errorf("%w: generation %d: unexpected file %s", ErrState, n, e.Name())
 		}
-		text, err := os.ReadFile(s.path(n, part, e.Name()))
+		text, err := readRegular(s.path(n, part, e.Name()))
 		if err != nil {
 			return nil, err
 		}

@@ -4,11 +4,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/fwc-dev/fwc/internal/atomicfile"
 	"github.com/fwc-dev/fwc/verify"
@@ -104,12 +107,12 @@ func journalPath(dir string) string { return filepath.Join(dir, "journal.json") 
 
 func readJournal(dir string) (*journal, error) {
 	path := journalPath(dir)
-	text, err := os.ReadFile(path)
+	text, err := readRegular(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return &journal{Schema: journalSchema}, lostJournal(dir)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("journal: %w", err)
+		return nil, fmt.Errorf("%w: journal: %w", ErrState, err)
 	}
 	var j journal
 	if err := json.Unmarshal(text, &j); err != nil {
@@ -125,15 +128,37 @@ func readJournal(dir string) (*journal, error) {
 		j.Pending != nil && (j.Pending.Generation < 1 || j.Pending.Generation > j.Last+1) {
 		return nil, fmt.Errorf("%w: %s: generation out of range", ErrState, path)
 	}
+	if j.Last == 0 && j.Pending == nil && verify.OpenState(dir).Taken() {
+		return nil, fmt.Errorf("%w: %s knows of no generation, but an artifact was accepted here", ErrState, path)
+	}
 	return &j, nil
 }
 
+// readRegular reads a file and does not wait for one that is none, such as a
+// fifo, to be written to: a boot would wait for ever.
+func readRegular(path string) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if fi, err := f.Stat(); err != nil || !fi.Mode().IsRegular() {
+		return nil, errors.Join(err, fmt.Errorf("%s is no file", path))
+	}
+	return io.ReadAll(f)
+}
+
 // lostJournal returns an error if a state directory without a journal has the
-// generations that one would tell of: the journal is written first.
+// generations that one would tell of, or has accepted an artifact: the journal
+// is written first.
 func lostJournal(dir string) error {
 	entries, err := os.ReadDir(filepath.Join(dir, "generations"))
 	switch {
 	case errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0:
+		if verify.OpenState(dir).Taken() {
+			return fmt.Errorf("%w: %s is missing, but an artifact was accepted here: what is applied is not known any more",
+				ErrState, journalPath(dir))
+		}
 		return nil
 	case err != nil:
 		return fmt.Errorf("journal: %w", err)

@@ -42,6 +42,7 @@ type State struct {
 	allowed *mark
 	problem error // why the file cannot be used
 	lost    bool  // the problem is that what was accepted is not known any more
+	damaged bool  // and there is a file that should tell
 }
 
 // OpenState reads the state in dir and writes nothing. A directory that does
@@ -56,6 +57,10 @@ func OpenState(dir string) *State {
 	s.problem = s.read()
 	return s
 }
+
+// Taken says that an artifact was accepted here once, also where it is not
+// known any more which.
+func (s *State) Taken() bool { return s.damaged || s.text != "" && !s.fresh }
 
 // Dir returns the directory.
 func (s *State) Dir() string { return s.dir }
@@ -95,6 +100,7 @@ func (s *State) read() error {
 		err = s.parse(string(text))
 	}
 	if err != nil {
+		s.damaged = true
 		return s.forgot("%s is damaged (%v): which artifacts were accepted is lost", path, err)
 	}
 	return nil
