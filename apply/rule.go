@@ -38,28 +38,42 @@ func words(text string) []string {
 
 // target returns the chain or target that an xtables rule jumps or goes to.
 func target(text string) string {
+	name, _ := jump(text)
+	return name
+}
+
+// jump is target, and says whether the rule goes there: from the end of a chain
+// that it goes to packets do not return to the rule behind it. See iptables(8),
+// "--goto".
+func jump(text string) (name string, goes bool) {
 	w := words(text)
 	for i := len(w) - 2; i >= 0; i-- {
 		if w[i] == "-j" || w[i] == "-g" {
-			return strings.Trim(w[i+1], `"`)
+			return strings.Trim(w[i+1], `"`), w[i] == "-g"
 		}
 	}
-	return ""
+	return "", false
 }
 
 // setOptions are the options of xt_set whose first argument names a set. See
 // iptables-extensions(8), "set" and "SET".
 var setOptions = []string{"--match-set", "--add-set", "--del-set", "--map-set"}
 
+// fillOptions are those with which a rule adds and deletes members.
+var fillOptions = []string{"--add-set", "--del-set"}
+
 // setsOf returns the ipsets that an xtables rule names.
-func setsOf(text string) []string {
+func setsOf(text string) []string { return argsOf(text, setOptions) }
+
+// argsOf returns the first arguments of some of setOptions.
+func argsOf(text string, options []string) []string {
 	if !strings.Contains(text, "-set ") {
 		return nil
 	}
 	var out []string
 	w := words(text)
 	for i := 0; i+1 < len(w); i++ {
-		if slices.Contains(setOptions, w[i]) {
+		if slices.Contains(options, w[i]) {
 			out = append(out, strings.Trim(w[i+1], `"`))
 		}
 	}

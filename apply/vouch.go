@@ -144,8 +144,14 @@ func (lt *liveTable) spread(v *voucher) (again bool) {
 			case r.keptBy != "" && to.foreign && to.keptBy == "" && to.reason == "":
 				to.keptBy, again = r.keptBy, true
 			case r.keptBy == "" && by != "" && !c.foreign && r.reason == "":
-				if m := v.manager(by); m != nil && !m.hooked(lt.Name, c) {
+				m := v.manager(by)
+				if m != nil && !m.hooked(lt.Name, c) {
 					r.reason = m.name + " is not known to put rules there"
+					continue
+				}
+				if _, goes := jump(c.Rules[r.at].Text); goes && m != nil && m.closes {
+					// What that chain leaves alone would pass by the rest of this one.
+					r.reason = m.name + " is not known to go to a chain without return"
 					continue
 				}
 				r.keptBy, again = by, true
@@ -179,13 +185,16 @@ func (lt *liveTable) closes(c *liveChain, m *manager) bool {
 		if _, jumps := lt.index[t]; jumps {
 			return m.chains.match(t) == ""
 		}
+		if t == "SET" { // of others' sets may be what lets packets in
+			return slices.ContainsFunc(setsOf(r.Text), func(s string) bool { return m.sets.match(s) == "" })
+		}
 		return !slices.Contains(closing, t)
 	})
 }
 
 // closing are the targets that let nothing pass that would not have passed
 // without them.
-var closing = []string{"", "RETURN", "DROP", "REJECT", "TARPIT", "LOG", "NFLOG", "SET"}
+var closing = []string{"", "RETURN", "DROP", "REJECT", "TARPIT", "LOG", "NFLOG"}
 
 // hooked says whether a manager is known to put rules into a chain that is not
 // its own. It may into every chain that is not the kernel's: somebody has led
