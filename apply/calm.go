@@ -75,7 +75,7 @@ func (s *store) proveBeside(ctx context.Context, c candidate, opts Options, d *d
 		if err != nil {
 			return err
 		}
-		p, lost, err := merge(c.ours, c.ours, now.Snapshot, MergeOptions{Keep: d.keep})
+		p, lost, err := merge(c.ours, c.ours, now.Snapshot, MergeOptions{Keep: d.keep, strays: strays{aside: straysIn(now, c.ours).aside}})
 		if err != nil || len(lost) > 0 || len(p.Changes) > 0 {
 			return cause
 		}

@@ -47,7 +47,7 @@ func (s *store) draft(ctx context.Context, c *candidate, opts Options) (*draft, 
 	if err := sysctlsExist(c.ours, live.Snapshot); err != nil {
 		return nil, err
 	}
-	mo := MergeOptions{Keep: keep, Replace: opts.Replace, Former: former}
+	mo := MergeOptions{Keep: keep, Replace: opts.Replace, Former: former, strays: straysIn(live, c.ours)}
 	var p *Plan
 	mine := withLockdown(base, live.Snapshot)
 	if len(c.undone) == 0 {

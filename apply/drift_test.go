@@ -10,6 +10,12 @@ import (
 	"github.com/fwc-dev/fwc/ruleset"
 )
 
+// driftScript adds sets that a rule asks and fills to scriptA.
+const driftScript = `
+ipset create asked hash:ip; ipset create filled hash:ip
+iptables-nft -t raw -A PREROUTING -m set --match-set asked src -j SET --add-set filled src
+`
+
 // TestDrift changes one thing of each kind and expects it to be named, and
 // nothing else.
 func TestDrift(t *testing.T) {
@@ -50,6 +56,8 @@ func TestDrift(t *testing.T) {
 			"added chain legacy ip filter OUTPUT: :OUTPUT ACCEPT"}, nil},
 		{"a member went", "ipset del hosts 192.0.2.1", []string{"removed member hosts: 192.0.2.1"}, nil},
 		{"a member appeared", "ipset add hosts 192.0.2.99", []string{"added member hosts: 192.0.2.99"}, nil},
+		{"a member of a set that a filling rule asks", "ipset add asked 203.0.113.66", []string{"added member asked: 203.0.113.66"}, nil},
+		{"a member of a set that rules fill", "ipset add filled 203.0.113.66", nil, nil},
 		{"a set appeared", "ipset create mine hash:ip", []string{"added set mine: hash:ip family inet maxelem 65536"}, nil},
 		{"a native rule", "nft add rule inet mine in tcp dport 1 drop", []string{"added rule nft inet mine in: tcp dport 1 drop (0 → 2)"}, nil},
 		{"a native element", "nft delete element inet mine bad '{ 198.51.100.1 }'", []string{"removed element nft inet mine set bad: 198.51.100.1"}, nil},
@@ -58,6 +66,12 @@ func TestDrift(t *testing.T) {
 			"removed element nft inet mine set bad: 198.51.100.1", "removed element nft inet mine set bad: 198.51.100.2",
 			"removed chain nft inet mine in: chain in { type filter hook input priority 5; policy accept; }",
 			"removed rule nft inet mine in: ip saddr @bad drop (1 → 0)"}, nil},
+		{"a table is switched off", "nft 'add table ip nat { flags dormant; }'",
+			[]string{"changed table nft ip nat: nat → the table's flags or comment differ"}, nil},
+		{"a rule that only prints as ours", "h=$(nft -a list chain ip filter web | sed -n 's/.*dport 80.*handle //p'); nft replace rule ip filter web handle $h ip saddr '{ 192.0.2.1, 192.0.2.2 }' tcp dport 80 accept",
+			[]string{"changed rule nft ip filter web: -p tcp -m tcp --dport 80 -j ACCEPT → the kernel had [meta, cmp, payload, cmp, counter, accept] and has [payload, lookup, meta, cmp, payload, cmp, accept] (1 → 1)"}, nil},
+		{"a set beside the rules", "nft add set ip filter mine '{ type ipv4_addr; }'",
+			[]string{"changed table nft ip filter: filter → set mine is new"}, nil},
 		{"a native table appeared", "nft add table inet other", []string{"added table nft inet other: other"}, nil},
 		{"a sysctl", "echo 0 > /proc/sys/net/ipv4/ip_forward", []string{"changed sysctl net.ipv4.ip_forward: 1 → 0"}, nil},
 		{"several", "iptables -P FORWARD DROP; iptables -D INPUT 1; ipset del hosts 192.0.2.2", []string{
@@ -72,7 +86,7 @@ func TestDrift(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			onHost(t, func(h *host) {
-				h.applied(h.built(scriptA, ruleset.Sysctl{Key: "net.ipv4.ip_forward", Value: "1"}), keep("kept*"))
+				h.applied(h.built(scriptA+driftScript, ruleset.Sysctl{Key: "net.ipv4.ip_forward", Value: "1"}), keep("kept*"))
 				h.traffic()
 				h.sh(tt.change)
 				before := h.saves()

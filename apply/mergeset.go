@@ -118,10 +118,9 @@ func dynamicSets(s *ruleset.Snapshot) map[string]bool {
 	for _, t := range s.Tables {
 		for _, c := range t.Chains {
 			for _, r := range c.Rules {
-				if strings.Contains(r.Text, "--add-set ") || strings.Contains(r.Text, "--del-set ") {
-					for _, name := range setsOf(r.Text) {
-						out[name] = true
-					}
+				// A set that such a rule only asks is nobody's to fill.
+				for _, name := range argsOf(r.Text, fillOptions) {
+					out[name] = true
 				}
 			}
 		}

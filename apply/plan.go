@@ -30,7 +30,8 @@ type Plan struct {
 	// anew are native tables of fwc's that must be loaded although they are as
 	// wanted, so that their chains run in the right order.
 	anew map[tableKey]bool
-	// carried are native tables of others: part of Wanted and never sent.
+	// carried are native tables of others, part of Wanted and never sent, and
+	// tables with nothing but objects of nft, which are no part of it.
 	carried map[tableKey]bool
 }
 
@@ -41,6 +42,8 @@ type MergeOptions struct {
 	// Former has the values that sysctls of base had before fwc set them. One
 	// that is no longer set goes back to that.
 	Former map[string]string
+
+	strays strays // content of others that live does not show
 }
 
 // tableKey names a table across snapshots.
@@ -88,6 +91,12 @@ func merge(base, ours, live *ruleset.Snapshot, opts MergeOptions) (*Plan, []Fore
 		return nil, nil, err
 	}
 	m := &merger{base: base, ours: ours, live: live, voucher: newVoucher(opts.Keep, live), anew: p.anew}
+	for _, f := range opts.strays.list {
+		m.note(f)
+	}
+	for _, k := range opts.strays.aside {
+		p.carried[k] = true
+	}
 	wanted := newParts()
 	wanted.like = ours
 	for _, k := range tableKeys(ours, live) {

@@ -77,17 +77,21 @@ func Inspect(ctx context.Context, opts Options) (*Status, error) {
 		return st, nil
 	}
 	st.Applied, st.Confirmed = g, s.Confirmed == g.Number
-	live, err := capture(ctx, []*ruleset.Snapshot{base}, base)
+	live, err := captureWhole(ctx, []*ruleset.Snapshot{base}, base)
 	if err != nil {
 		return nil, err
 	}
 	st.LockedDown = lockedDown(live.Snapshot)
-	p, _, err := merge(base, base, live.Snapshot, MergeOptions{Keep: append(g.Keep, opts.Keep...)})
+	p, _, err := merge(base, base, live.Snapshot, MergeOptions{Keep: append(g.Keep, opts.Keep...), strays: straysIn(live, base)})
 	if err != nil {
 		return nil, err
 	}
 	st.Foreign = p.Foreign
-	st.Drift, err = changes(p.Wanted, p.Live, p.own)
+	if st.Drift, err = changes(p.Wanted, p.Live, p.own); err != nil {
+		return nil, err
+	}
+	hidden, err := p.hidden(ctx, live, st.Drift)
+	st.Drift = append(st.Drift, hidden...)
 	return st, err
 }
 

@@ -88,6 +88,8 @@ func classifyApply(err error) (int, string) {
 		return exitBusy, "wait for the other program and run it again"
 	case errors.Is(err, apply.ErrNoGeneration):
 		return exitFailure, "fwc history lists the generations"
+	case errors.Is(err, apply.ErrNoWayBack):
+		return exitFailure, "take the firewall over with --replace: an apply that fails then cannot put that back"
 	case errors.Is(err, apply.ErrState):
 		return exitFailure, "move the state directory away to start afresh; the firewall itself is untouched"
 	}

@@ -145,7 +145,7 @@ func newState(tables []objTable, generation uint32, legacy []objTable, names *se
 // iptables-nft makes chains as it needs them, iptables-nft-restore all at once.
 func idle(t *objTable) bool {
 	own := nft.OwnedChains(t.family, t.name)
-	if own == nil || len(t.objects) > 0 {
+	if own == nil {
 		return false
 	}
 	t.chains = slices.DeleteFunc(t.chains, func(c objChain) bool {
@@ -155,5 +155,5 @@ func idle(t *objTable) bool {
 		builtin := ok && c.base == b.String() || t.backend == ruleset.Legacy && c.pol != ""
 		return builtin && c.pol == "accept" && len(c.rules) == 0
 	})
-	return len(t.chains) == 0
+	return len(t.chains)+len(t.objects) == 0
 }
