@@ -287,7 +287,7 @@ func TestBootWaitsForOthers(t *testing.T) {
 	onHost(t, func(h *host) {
 		data, trust := h.signed(h.built(scriptA), uint64(time.Now().Unix()))
 		h.take(data, trust)
-		s, err := open(h.ctx, h.dir, 0)
+		s, err := open(h.ctx, h.dir, time.Second) // a fork beside may hold it until its exec
 		h.must(err)
 		defer s.close()
 		h.sh("iptables -F")
