@@ -8,16 +8,24 @@ import (
 	"time"
 )
 
-// undone holds when a change was undone. fwc status would say so too, and take
-// the time of the one processor from the watchdog.
-const undone = `grep -q '"undone"' /var/lib/fwc/journal.json`
+// settled holds when nothing waits and nothing is under way. fwc status would say
+// so too, and take the time of the one processor from the watchdog.
+const settled = `! grep -q '"pending"' /var/lib/fwc/journal.json`
 
 // TestWatchdog has systemd run what goes back when no confirmation comes.
 func TestWatchdog(t *testing.T) {
 	m := boot(t, host(t))
 	old := m.apply("old", "")
 
-	t.Run("terminal gone", func(t *testing.T) {
+	run := func(name string, f func(t *testing.T)) {
+		t.Run(name, func(t *testing.T) {
+			m.t = t
+			f(t)
+		})
+		m.t = t
+	}
+
+	run("terminal gone", func(t *testing.T) {
 		// A session of its own with a terminal of its own, whose end is not seen
 		// by fwc, but by what runs in the session.
 		m.run(`setsid script -qfc 'fwc apply /root/new.artifact --confirm 20s; touch /run/applied; sleep 1000' /run/typescript >/dev/null 2>&1 &
@@ -35,14 +43,14 @@ func TestWatchdog(t *testing.T) {
 			t.Error("it went back too early")
 		}
 		m.run("pkill -x script; pkill -f 'sleep 1000'; true")
-		m.until(time.Minute, undone)
+		m.until(time.Minute, settled)
 		t.Logf("back %.1fs after the commit", time.Since(began).Seconds())
 		m.live("after the window", old)
 		m.sound()
 		m.until(20*time.Second, "! systemctl list-units --all --no-legend --plain 'fwc-watchdog-*' | grep .")
 	})
 
-	t.Run("killed", func(t *testing.T) {
+	run("killed", func(t *testing.T) {
 		for _, wait := range []string{"0", "0.5", "1.5"} {
 			m.run("setsid fwc apply /root/new.artifact --confirm 20s >/run/out 2>&1 & echo $! >/run/pid")
 			m.until(time.Minute, "systemctl list-units --no-legend --plain 'fwc-watchdog-*' | grep . || ! kill -0 $(cat /run/pid)")
@@ -56,16 +64,16 @@ func TestWatchdog(t *testing.T) {
 		}
 	})
 
-	t.Run("watchdog killed", func(t *testing.T) {
+	run("watchdog killed", func(t *testing.T) {
 		m.apply("new", "--confirm 20s")
 		m.run("systemctl kill --signal=KILL 'fwc-watchdog-*'")
-		m.until(time.Minute, undone)
+		m.until(time.Minute, settled)
 		m.live("after systemd started the watchdog anew", old)
 		m.until(20*time.Second, "! systemctl list-units --all --no-legend --plain 'fwc-watchdog-*' | grep .")
 	})
 
 	var new string
-	t.Run("confirmed", func(t *testing.T) {
+	run("confirmed", func(t *testing.T) {
 		new = m.apply("new", "--confirm 20s")
 		m.run("fwc confirm")
 		time.Sleep(25 * time.Second)
@@ -73,7 +81,7 @@ func TestWatchdog(t *testing.T) {
 		m.sound()
 	})
 
-	t.Run("reboot", func(t *testing.T) {
+	run("reboot", func(t *testing.T) {
 		m.apply("old", "--confirm 10m")
 		m.reboot()
 		m.settled()
