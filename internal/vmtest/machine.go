@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"encoding/base64"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -28,6 +29,8 @@ const (
 type machine struct {
 	t       *testing.T
 	disk    *disk
+	kernel  kernel
+	dir     string
 	cmd     *exec.Cmd
 	ended   chan struct{} // closed when the emulator has ended
 	served  chan error    // what serving its disk ended with
@@ -51,68 +54,81 @@ func start(t *testing.T, d *disk, k kernel) *machine {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	m := &machine{t: t, disk: d, ended: make(chan struct{}), served: make(chan error, 1),
-		console: filepath.Join(dir, "console"), lines: make(chan string, 16)}
-	root := filepath.Join(dir, "root")
-	l, err := net.Listen("unix", root)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	hands, err := net.Listen("unix", filepath.Join(dir, "hands"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer hands.Close()
+	m := &machine{t: t, disk: d, kernel: k, dir: dir, console: filepath.Join(dir, "console")}
+	t.Cleanup(m.kill)
+	m.launch()
+	return m
+}
+
+// launch starts the emulator, and returns when the guest is there.
+func (m *machine) launch() {
+	t := m.t
+	t.Helper()
+	m.ended, m.served, m.lines = make(chan struct{}), make(chan error, 1), make(chan string, 16)
+	root, hands := filepath.Join(m.dir, "root"), filepath.Join(m.dir, "hands")
+	disks, ports := listen(t, root), listen(t, hands)
+	defer disks.Close()
+	defer ports.Close()
 	began := time.Now()
 	m.cmd = exec.Command("nice", "-n", "5", "qemu-system-x86_64",
-		"-accel", "tcg", "-smp", "1", "-m", "1024", "-nodefaults", "-no-user-config", "-display", "none",
-		"-serial", "file:"+m.console, "-kernel", k.image, "-initrd", k.initrd,
-		"-append", "root=/dev/vda rw console=ttyS0 quiet mitigations=off panic=-1 net.ifnames=0 apparmor=0 "+k.line,
+		"-accel", "tcg", "-smp", "1", "-m", "1024", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+		"-serial", "file:"+m.console, "-kernel", m.kernel.image, "-initrd", m.kernel.initrd,
+		"-append", "root=/dev/vda rw console=ttyS0 quiet mitigations=off panic=-1 net.ifnames=0 apparmor=0 "+m.kernel.line,
 		"-drive", "if=none,id=root,format=raw,cache=writeback,file=nbd:unix:"+root,
 		"-device", "virtio-blk-pci,drive=root,write-cache=on",
 		"-drive", "if=none,id=files,format=raw,readonly=on,file="+files,
 		"-device", "virtio-blk-pci,drive=files",
 		"-device", "virtio-rng-pci",
 		"-netdev", "user,id=lan,restrict=on", "-device", "virtio-net-pci,netdev=lan,romfile=",
-		"-device", "virtio-serial-pci", "-chardev", "socket,id=hands,path="+filepath.Join(dir, "hands"),
+		"-device", "virtio-serial-pci", "-chardev", "socket,id=hands,path="+hands,
 		"-device", "virtserialport,chardev=hands,name=fwc")
 	m.cmd.Stderr = os.Stderr
 	if err := m.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	go func() { _ = m.cmd.Wait(); close(m.ended) }()
-	t.Cleanup(m.kill)
+	cmd, ended, served, d := m.cmd, m.ended, m.served, m.disk
+	go func() { _ = cmd.Wait(); close(ended) }()
 	go func() {
-		c, err := l.Accept()
+		c, err := accept(disks)
 		if err == nil {
 			err = serveDisk(c, d)
 		}
-		m.served <- err
+		served <- err
 	}()
-	if m.port, err = accept(hands); err != nil {
+	var err error
+	if m.port, err = accept(ports); err != nil {
 		t.Fatal(err)
 	}
-	go m.listen()
+	go listenTo(m.port, m.lines)
 	m.hello()
 	t.Logf("booted in %v", time.Since(began).Round(time.Second))
-	return m
+}
+
+// listen makes the socket that the emulator will connect to.
+func listen(t *testing.T, name string) net.Listener {
+	t.Helper()
+	l, err := net.Listen("unix", name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
 }
 
 func accept(l net.Listener) (net.Conn, error) {
-	_ = l.(*net.UnixListener).SetDeadline(time.Now().Add(time.Minute))
+	_ = l.(*net.UnixListener).SetDeadline(time.Now().Add(5 * time.Minute))
 	return l.Accept()
 }
 
-func (m *machine) listen() {
-	r := bufio.NewReader(m.port)
+// listenTo passes on what the guest says.
+func listenTo(port io.Reader, lines chan<- string) {
+	r := bufio.NewReader(port)
 	for {
 		line, err := r.ReadString('\n')
 		if err != nil {
-			close(m.lines)
+			close(lines)
 			return
 		}
-		m.lines <- strings.TrimSuffix(line, "\n")
+		lines <- strings.TrimSuffix(line, "\n")
 	}
 }
 
@@ -220,22 +236,29 @@ func (m *machine) settled() {
 	m.until(bootWait, "systemctl is-system-running | grep -v -e starting -e initializing")
 }
 
-// reboot has the guest reboot in order.
+// reboot has the guest reboot in order, into the same kernel. The emulator ends
+// with the guest and is started anew: its own resets hang now and then.
 func (m *machine) reboot() {
 	m.t.Helper()
-	m.tell("systemctl reboot --no-block")
-	m.hello()
+	m.end("reboot")
+	m.launch()
 }
 
 // off ends the machine in order: what the guest wrote is on its disk.
 func (m *machine) off() {
 	m.t.Helper()
-	m.tell("systemctl poweroff --no-block")
+	m.end("poweroff")
+}
+
+func (m *machine) end(how string) {
+	m.t.Helper()
+	m.tell("systemctl " + how + " --no-block")
 	select {
 	case <-m.ended:
 	case <-time.After(bootWait):
 		m.fatalf("no end in %v", bootWait)
 	}
+	m.port.Close()
 	if err := <-m.served; err != nil {
 		m.t.Fatal(err)
 	}
@@ -253,6 +276,9 @@ func (m *machine) cut(r *rand.Rand) (lost, kept int) {
 }
 
 func (m *machine) kill() {
+	if m.cmd == nil || m.cmd.Process == nil {
+		return
+	}
 	_ = m.cmd.Process.Kill()
 	<-m.ended
 	if m.port != nil {
