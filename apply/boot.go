@@ -77,7 +77,7 @@ func Boot(ctx context.Context, opts BootOptions) (*Result, error) {
 	if errors.As(err, new(*heldError)) {
 		return nil, err
 	}
-	if st, serr := Inspect(context.WithoutCancel(ctx), opts.Options); serr == nil && st.stands() {
+	if alreadyBack(ctx, opts.Options) {
 		return nil, err
 	}
 	e := &LockdownError{Cause: err}
@@ -86,6 +86,16 @@ func Boot(ctx context.Context, opts BootOptions) (*Result, error) {
 	note.Why, note.By = err.Error(), e.By
 	note.write()
 	return nil, e
+}
+
+// alreadyBack says whether the confirmed firewall is in effect. Where that
+// cannot be told in time it is not: a host that is so slow must still have its
+// lockdown before fwc.service gives up.
+func alreadyBack(ctx context.Context, opts Options) bool {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lockdownWait)
+	defer cancel()
+	st, err := Inspect(ctx, opts)
+	return err == nil && st.stands()
 }
 
 // heldError says that another fwc is at work: the firewall is its business.

@@ -24,7 +24,8 @@ const (
 	lockdownChain = "FWC-LOCKDOWN"
 )
 
-// lockdownWait bounds how long a lockdown may take.
+// lockdownWait bounds how long each way to a lockdown may take. All of them, and
+// a boot that took too long before, are less than fwc.service has.
 const lockdownWait = 30 * time.Second
 
 // lockdown closes the host but for answers, loopback, the ICMP that IP itself
@@ -35,20 +36,29 @@ const lockdownWait = 30 * time.Second
 // nft, which fwc needs to read such a table back, chains of iptables do it, and
 // without any tool the same table by netlink.
 func lockdown(ctx context.Context, m verify.Management) (by string, err error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lockdownWait)
-	defer cancel()
-	ways := []struct {
-		name string
-		do   func() error
-	}{
-		{"nft", func() error { return netfilter.RunNFT(ctx, []byte(lockdownNFT(m))) }},
-		{"iptables-nft", func() error { return lockdownTables(ctx, ruleset.NFT, m) }},
-		{"iptables-legacy", func() error { return lockdownTables(ctx, ruleset.Legacy, m) }},
-		{"netlink", func() error { return netfilter.LockDown(ctx, lockdownTable, lockdownPasses(m)) }},
-	}
+	return firstWay(context.WithoutCancel(ctx), lockdownWait, []way{
+		{"nft", func(ctx context.Context) error { return netfilter.RunNFT(ctx, []byte(lockdownNFT(m))) }},
+		{"iptables-nft", func(ctx context.Context) error { return lockdownTables(ctx, ruleset.NFT, m) }},
+		{"iptables-legacy", func(ctx context.Context) error { return lockdownTables(ctx, ruleset.Legacy, m) }},
+		{"netlink", func(ctx context.Context) error { return netfilter.LockDown(ctx, lockdownTable, lockdownPasses(m)) }},
+	})
+}
+
+// way is one of several ways to the same.
+type way struct {
+	name string
+	do   func(context.Context) error
+}
+
+// firstWay goes the first way that gets there, and returns its name. Each has the
+// time to itself: one that hangs, or a host that is slow, leaves the next its
+// chance.
+func firstWay(ctx context.Context, wait time.Duration, ways []way) (string, error) {
 	var failed []error
 	for _, w := range ways {
-		err := w.do()
+		ctx, cancel := context.WithTimeout(ctx, wait)
+		err := w.do(ctx)
+		cancel()
 		if err == nil {
 			return w.name, nil
 		}

@@ -4,6 +4,7 @@ package vmtest
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -100,15 +101,16 @@ func equal(t *testing.T, what, want, got string) {
 	for _, l := range strings.Split(got, "\n") {
 		have[l]--
 	}
-	var b strings.Builder
+	var lines []string
 	for l, n := range have {
 		if n > 0 {
-			b.WriteString("- " + l + "\n")
+			lines = append(lines, "- "+l)
 		} else if n < 0 {
-			b.WriteString("+ " + l + "\n")
+			lines = append(lines, "+ "+l)
 		}
 	}
-	t.Errorf("%s:\n%s", what, b.String())
+	slices.Sort(lines)
+	t.Errorf("%s: %d lines differ:\n%s", what, len(lines), strings.Join(lines[:min(len(lines), 30)], "\n"))
 }
 
 // live fails the test unless the live firewall is a reference.

@@ -103,10 +103,10 @@ func (m *machine) whole(want, digest [2]string) int {
 	var said struct{ Applied struct{ Digest string } }
 	_ = json.Unmarshal([]byte(status.out), &said)
 	if status.code != 0 || is >= 0 && said.Applied.Digest != digest[is] {
-		m.t.Errorf("status: exit %d, %s%s\nwant digest %s", status.code, status.out, status.err, digest[max(0, is)])
+		m.t.Errorf("status: exit %d, %.2000s%s\nwant digest %s", status.code, status.out, status.err, digest[max(0, is)])
 	}
 	if m.t.Failed() {
-		m.t.Log(m.run("cat /run/boot.log /run/boot.code; ls -lR /var/lib/fwc; cat /var/lib/fwc/journal.json; dmesg | tail -20"))
+		m.t.Log(m.run("cat /run/boot.log /run/boot.code; ls -l /var/lib/fwc /var/lib/fwc/generations/*; cat /var/lib/fwc/journal.json; dmesg | tail -20"))
 		return -1
 	}
 	return is
