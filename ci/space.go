@@ -14,11 +14,14 @@ type Box struct {
 	Src []netip.Prefix `json:"src,omitempty"`
 	Dst []netip.Prefix `json:"dst,omitempty"`
 	// SrcMask and DstMask are ADDRESS/MASK where the bits are no prefix.
-	SrcMask string     `json:"srcMask,omitempty"`
-	DstMask string     `json:"dstMask,omitempty"`
-	Proto   []string   `json:"proto,omitempty"` // names, or numbers
-	SPort   [][2]int64 `json:"sport,omitempty"`
-	DPort   [][2]int64 `json:"dport,omitempty"`
+	SrcMask string `json:"srcMask,omitempty"`
+	DstMask string `json:"dstMask,omitempty"`
+	// Local and LocalMask are the address that a REDIRECT gives, of this host.
+	Local     []netip.Prefix `json:"local,omitempty"`
+	LocalMask string         `json:"localMask,omitempty"`
+	Proto     []string       `json:"proto,omitempty"` // names, or numbers
+	SPort     [][2]int64     `json:"sport,omitempty"`
+	DPort     [][2]int64     `json:"dport,omitempty"`
 	// ICMP are ranges of 256 times the type plus the code.
 	ICMP [][2]int64 `json:"icmp,omitempty"`
 	// In and Out are names; one with + stands for all that begin so, one with !
@@ -42,7 +45,7 @@ type Box struct {
 }
 
 func boxOf(b *packets.Box) Box {
-	out := Box{Src: b.Src, Dst: b.Dst, SPort: rangesOf(b.SPort), DPort: rangesOf(b.DPort), ICMP: rangesOf(b.ICMP),
+	out := Box{Src: b.Src, Dst: b.Dst, Local: b.Local, SPort: rangesOf(b.SPort), DPort: rangesOf(b.DPort), ICMP: rangesOf(b.ICMP),
 		In: valids(b.In), Out: valids(b.Out), Reply: b.Reply, NAT: b.Translated, Fragment: b.Fragment,
 		TTL: rangesOf(b.TTL), Length: rangesOf(b.Length), TOS: masksOf(b.TOS), Mark: masksOf(b.Mark), Connmark: masksOf(b.Connmark)}
 	for _, r := range b.Proto {
@@ -55,6 +58,9 @@ func boxOf(b *packets.Box) Box {
 	}
 	if b.DstMask != nil {
 		out.DstMask = b.DstMask.Value.String() + "/" + b.DstMask.Mask.String()
+	}
+	if b.LocalMask != nil {
+		out.LocalMask = b.LocalMask.Value.String() + "/" + b.LocalMask.Mask.String()
 	}
 	for _, s := range b.State {
 		out.State = append(out.State, s.String())

@@ -105,8 +105,8 @@ func checkRound(t *testing.T, g *generator, sets, name string) int {
 	for _, r := range report.Regions {
 		a, _ := x.Verdict(r.Journey, r.Example)
 		b, _ := y.Verdict(r.Journey, r.Example)
-		if a.String() != r.Old.String() || b.String() != r.New.String() {
-			t.Errorf("%s: the example %+v of\n%s %s: %s → %s\nwent %s → %s\n%s\n%s", name, r.Example, r.Journey, r.Words(), r.Old, r.New, a, b, dumpText(tables), dumpText(changed))
+		if a.String() != r.ExampleOld.String() || b.String() != r.ExampleNew.String() {
+			t.Errorf("%s: the example %+v of\n%s %s: %s → %s\nwent %s → %s\n%s\n%s", name, r.Example, r.Journey, r.Words(), r.ExampleOld, r.ExampleNew, a, b, dumpText(tables), dumpText(changed))
 		}
 	}
 	return differing

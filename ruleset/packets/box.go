@@ -38,7 +38,9 @@ type Box struct {
 	// shorter to say.
 	notMark, notConnmark *Masked
 	Connmark             []Masked
-	Conditions           []Condition
+	// spoken are the states that rules name.
+	spoken     *[states]bool
+	Conditions []Condition
 }
 
 // Masked is a test of the bits of a mask.
@@ -65,14 +67,17 @@ type cube struct {
 func (d *differ) boxes(where, domain node) ([]Box, bool) {
 	outside := d.less(domain, where)
 	rest := d.and(where, domain)
+	begun := d.store.steps
 	states := d.project(domain, fieldState)
 	var out []Box
 	for rest != falseNode {
-		if len(out) == d.opts.MaxBoxes {
+		if len(out) == d.opts.MaxBoxes || len(out) > 0 && d.store.steps-begun > boxWork {
 			return out, true
 		}
 		c := d.path(rest)
+		begin := c.fields[fieldFlags]
 		d.widen(&c, outside)
+		d.flagTest(&c, begin, rest)
 		if s := d.and(c.fields[fieldState], states); s == states {
 			c.fields[fieldState] = trueNode
 		} else {
@@ -83,6 +88,9 @@ func (d *differ) boxes(where, domain node) ([]Box, bool) {
 	}
 	return out, false
 }
+
+// boxWork bounds the work for the boxes of one region, in steps.
+const boxWork = 300_000
 
 // loosen drops as many bits from a pattern as keep it in what may be.
 func (d *differ) loosen(f field, pattern, may node) node {

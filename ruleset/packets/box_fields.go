@@ -8,7 +8,7 @@ import (
 
 // box turns a cube into what is reported.
 func (d *differ) box(c *cube) Box {
-	var b Box
+	b := Box{spoken: d.spoken}
 	for f := range fields {
 		if n := c.fields[f]; n != trueNode {
 			d.boxField(&b, f, n)

@@ -28,7 +28,12 @@ type builder struct {
 	// deciders names the rules that decide; nil while nobody asks.
 	deciders  []decider
 	deciderOf map[decider]int32
-	attribute bool
+	asking    asking
+	// filtered says that the journey passes a table filter, sourceSeen that
+	// rules can see what a translated source is.
+	filtered, sourceSeen bool
+	// inRuns says that a run of rules in the table filter counts as its first.
+	inRuns bool
 }
 
 type madeKey struct {

@@ -29,23 +29,24 @@ func (b *builder) chainNode(c *chain, at place) node {
 // rule that fits what any of them does, while nobody asks which it was.
 func (b *builder) rules(c *chain, at place) node {
 	var parts []node
+	idle := b.idle(c, at)
 	for i := 0; i < len(c.rules); i++ {
 		r := &c.rules[i]
-		if !b.close.near(r.fits, at) {
+		if idle[i] || !b.close.near(r.fits, at) {
 			continue
 		}
 		fits := b.cared(r.fits, at)
 		if fits == falseNode {
 			continue
 		}
-		if b.attribute || !simple(&r.action) {
+		if !b.joins(r) {
 			parts = append(parts, b.ruleNode(r, fits, at))
 			continue
 		}
 		same := []node{fits}
 		for i+1 < len(c.rules) && c.rules[i+1].action == r.action {
 			i++
-			if !b.close.near(c.rules[i].fits, at) {
+			if idle[i] || !b.close.near(c.rules[i].fits, at) {
 				continue
 			}
 			if fits := b.cared(c.rules[i].fits, at); fits != falseNode {
@@ -73,15 +74,6 @@ func (b *builder) cared(c *condition, at place) node {
 		b.cares[0][key] = n
 	}
 	return n
-}
-
-// careFor sets what is asked for; closer says that it is part of what was.
-func (b *builder) careFor(n node, closer bool) {
-	b.care, b.cares[1] = n, nil
-	if closer {
-		b.cares[1] = b.cares[0]
-	}
-	b.cares[0] = map[madeKey]node{}
 }
 
 // simple says that it makes no difference whether a packet fits one or two
@@ -129,9 +121,7 @@ func (b *builder) ruleNode(r *rule, fits node, at place) node {
 			// It asks for the addresses that the packet has: the connection
 			// does not count as translated (nf_nat_setup_info).
 			plain := leaf{kind: accepts, effect: b.effect(settledOnly)}
-			if b.attribute {
-				plain.by[byVerdict] = b.decider(r.chain, r)
-			}
+			plain.by[byVerdict] = b.decides(r.chain, r, accepts)
 			does = b.choose(b.fits(same, at), b.leafNode(plain), b.done(r, accepts, at))
 			break
 		}
@@ -149,21 +139,20 @@ func (b *builder) done(r *rule, kind resultKind, at place) node {
 	if e.ttlSet {
 		e.ttl += int16(at.ttl) // as it was at the first hook
 	}
-	l := leaf{kind: kind, effect: b.effect(e)}
+	l := leaf{kind: kind, effect: b.effect(b.kept(e))}
 	if kind == ends {
 		l.final, l.with = r.action.final, r.action.with
 	}
-	if b.attribute {
-		d := b.decider(r.chain, r)
-		if kind == ends || kind == accepts {
-			l.by[byVerdict] = d
-		}
-		switch {
-		case e.translation != 0 || e.source != 0:
-			l.by[byTranslation] = d
-		case e != noEffect:
-			l.by[byMark] = d
-		}
+	switch {
+	case kind == ends || kind == accepts && b.asking == askVerdict:
+		l.by[byVerdict] = b.decides(r.chain, r, kind)
+	case b.asking != askChange:
+	case e.translation != 0:
+		l.by[byTranslation] = b.decider(r.chain, r)
+	case e.source != 0:
+		l.by[bySource] = b.decider(r.chain, r)
+	case e != noEffect:
+		l.by[byMark] = b.decider(r.chain, r)
 	}
 	return b.leafNode(l)
 }
@@ -228,9 +217,7 @@ func (b *builder) policy(c *chain) node {
 	if c.policy.kind == finish {
 		l.kind, l.final, l.with = ends, c.policy.final, c.policy.with
 	}
-	if b.attribute {
-		l.by[byVerdict] = b.decider(c, nil)
-	}
+	l.by[byVerdict] = b.decides(c, nil, l.kind)
 	return b.leafNode(l)
 }
 
@@ -239,10 +226,14 @@ func (b *builder) policy(c *chain) node {
 func (b *builder) journey(p *program, j Journey, domain node) node {
 	outside := b.leafNode(leaf{kind: ends, final: nowhere})
 	f := b.choose(domain, passOn, outside)
+	b.filtered = false
+	for _, s := range p.stages(j) {
+		b.filtered = b.filtered || s.table == "filter"
+	}
 	for _, s := range p.stages(j) {
 		f = b.then(f, b.stageNode(&s))
 	}
-	for _, g := range []field{fieldNotrack, fieldTranslation, fieldTTLChanged} {
+	for _, g := range hidden {
 		if fl := &b.fields[g]; fl.used && len(fl.levels) > 0 {
 			f = b.zero(f, fl.levels[0], fl.levels[len(fl.levels)-1])
 		}

@@ -183,7 +183,8 @@ const (
 	opChoose
 	opExists
 	opPair
-	opPairs
+	opJoin
+	opPreimage
 	opIs
 	opMap
 	opSequence

@@ -122,6 +122,7 @@ type differ struct {
 	stateful bool
 	spots    map[spotKey]node
 	names128 []interfaceName
+	spoken   *[states]bool
 }
 
 type spotKey struct {
@@ -129,52 +130,23 @@ type spotKey struct {
 	at       place
 }
 
-// journeyDiff adds the regions of one journey. It asks for verdicts first, and
+// journeyDiff adds the regions of one journey. It asks for outcomes first, and
 // for the rules that decide only where those differ.
 func (d *differ) journeyDiff(r *Report, j Journey) {
 	d.spots = map[spotKey]node{}
+	d.spoken = spokenStates(append(d.old.stages(j), d.new.stages(j)...))
 	domain := d.and(d.suspects(j), d.domain(possible(j, d.u.v6, d.old.native || d.new.native, d.stateful)))
 	if domain == falseNode {
 		return
 	}
-	d.careFor(d.immutable(domain), false)
-	differs := d.differs(j, domain)
-	if differs == falseNode {
+	d.ask(askOutcome, domain, nil)
+	groups := d.groups(d.journey(d.old, j, domain), d.journey(d.new, j, domain))
+	if len(groups) == 0 {
 		return
 	}
-	d.attribute = true
-	d.careFor(d.immutable(differs), true)
-	d.chains = map[chainKey]node{}
-	regions, cut := d.regions(j, differs)
-	d.attribute, d.chains = false, map[chainKey]node{}
+	regions, cut := d.regions(j, groups)
 	r.Regions = append(r.Regions, regions...)
 	r.Cut = r.Cut || cut
-}
-
-// differs is where the two outcomes differ.
-func (d *differ) differs(j Journey, domain node) node {
-	d.chains = map[chainKey]node{}
-	f := d.journey(d.old, j, domain)
-	g := d.journey(d.new, j, domain)
-	return d.unequal(f, g)
-}
-
-// unequal is where f and g end in different outcomes.
-func (d *differ) unequal(f, g node) node {
-	if f == g {
-		return falseNode
-	}
-	if f.leaf() && g.leaf() {
-		return d.outcomesDiffer(d.leafAt(f), d.leafAt(g))
-	}
-	if r, ok := d.lookup(opPair, f, g, 0); ok {
-		return r
-	}
-	level := min(d.level(f), d.level(g))
-	f0, f1 := d.cofactors(f, level)
-	g0, g1 := d.cofactors(g, level)
-	lo := d.unequal(f0, g0)
-	return d.remember(opPair, f, g, 0, d.make2(level, lo, d.unequal(f1, g1)))
 }
 
 // outcomesDiffer says whether two leaves mean different outcomes. A mark is

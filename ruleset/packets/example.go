@@ -63,8 +63,9 @@ var exampleOrder = []field{fieldProto, fieldState, fieldDir, fieldDNAT, fieldSNA
 	fieldDport, fieldSrc, fieldSport, fieldFragment, fieldMark, fieldConnmark, fieldTOS, fieldTTL, fieldLength,
 	fieldMAC, fieldPacketType}
 
-// example returns one packet of a set, as ordinary a one as it holds.
-func (d *differ) example(j Journey, where node) Packet {
+// example returns one packet of a set, as ordinary a one as it holds, and the
+// diagram of what is like it.
+func (d *differ) example(j Journey, where node) (Packet, node) {
 	var p Packet
 	p.Holds = map[string]bool{}
 	rest := where
@@ -105,7 +106,7 @@ func (d *differ) example(j Journey, where node) Packet {
 	case Output:
 		p.In = ""
 	}
-	return p
+	return p, rest
 }
 
 // exactly is the diagram of one value of a field, or of the class that it is in.

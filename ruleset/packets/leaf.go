@@ -8,14 +8,15 @@ type leaf struct {
 	with   string
 	effect int32 // builder.effects
 	// by are the deciders, 0 where nobody asks or none is: of the verdict, the
-	// translation, the marks.
-	by [3]int32
+	// translations, the marks.
+	by [4]int32
 }
 
 // The places of leaf.by.
 const (
 	byVerdict = iota
 	byTranslation
+	bySource
 	byMark
 )
 
@@ -60,13 +61,11 @@ func (b *builder) decider(c *chain, r *rule) int32 {
 // after returns the leaf of a packet that met first and then l.
 func (b *builder) after(first, l leaf) leaf {
 	l.effect = b.effect(b.u.then(b.effects[first.effect], b.effects[l.effect]))
-	if b.attribute {
-		for i, d := range first.by {
-			// The filter's word on an accepted packet outweighs what other
-			// tables say later.
-			if l.by[i] == 0 || i == byVerdict && d != 0 && l.kind != ends && b.filters(d) && !b.filters(l.by[i]) {
-				l.by[i] = d
-			}
+	for i, d := range first.by {
+		// The filter's word on an accepted packet outweighs what other
+		// tables say later.
+		if l.by[i] == 0 || i == byVerdict && d != 0 && l.kind != ends && b.filters(d) && !b.filters(l.by[i]) {
+			l.by[i] = d
 		}
 	}
 	if l.kind == ends {
@@ -90,7 +89,7 @@ func (b *builder) ended(l leaf) leaf {
 		}
 	}
 	l.effect = b.effect(e)
-	l.by[byTranslation], l.by[byMark] = 0, 0
+	l.by[byTranslation], l.by[bySource], l.by[byMark] = 0, 0, 0
 	return l
 }
 

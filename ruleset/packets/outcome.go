@@ -1,6 +1,9 @@
 package packets
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Verdict is how a packet's way ends.
 type Verdict string
@@ -27,6 +30,8 @@ type Outcome struct {
 	Marks []string
 	// Notes are further changes, as the targets write them.
 	Notes []string
+	// Partly is what becomes of some packets of a region beside.
+	Partly []string
 }
 
 // String returns the outcome in words: "accepted, DNAT --to-destination
@@ -43,13 +48,63 @@ func (o Outcome) String() string {
 		}
 		b.WriteString(o.With)
 	}
-	for _, s := range append(append([]string{o.Destination, o.Source}, o.Marks...), o.Notes...) {
-		if s != "" {
-			b.WriteString(", ")
-			b.WriteString(s)
+	for _, s := range o.extras() {
+		b.WriteString(", ")
+		b.WriteString(s)
+	}
+	for i, s := range o.Partly {
+		if i == shown-1 && len(o.Partly) > shown {
+			b.WriteString(" and others")
+			break
 		}
+		b.WriteString(", partly ")
+		b.WriteString(s)
 	}
 	return b.String()
+}
+
+// extras is what an outcome says beside the verdict.
+func (o Outcome) extras() []string {
+	var out []string
+	for _, s := range append(append([]string{o.Destination, o.Source}, o.Marks...), o.Notes...) {
+		if s != "" {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// together is what outcomes of one verdict have in common, and partly.
+func together(list []Outcome) Outcome {
+	out := list[0]
+	out.Marks, out.Notes = nil, nil
+	common := func(s string) bool {
+		return !slices.ContainsFunc(list, func(o Outcome) bool { return !slices.Contains(o.extras(), s) })
+	}
+	if !common(out.Destination) {
+		out.Destination = ""
+	}
+	if !common(out.Source) {
+		out.Source = ""
+	}
+	for _, s := range list[0].Marks {
+		if common(s) {
+			out.Marks = append(out.Marks, s)
+		}
+	}
+	for _, s := range list[0].Notes {
+		if common(s) {
+			out.Notes = append(out.Notes, s)
+		}
+	}
+	for _, o := range list {
+		for _, s := range o.extras() {
+			if !common(s) && !slices.Contains(out.Partly, s) {
+				out.Partly = append(out.Partly, s)
+			}
+		}
+	}
+	return out
 }
 
 // Passes says whether the packet gets through.

@@ -9,6 +9,7 @@ func prepare(ctx context.Context, limit int, u *universe, programs ...*program) 
 		made: map[madeKey]node{}, chains: map[chainKey]node{}, leafOf: map[leaf]node{}, effOf: map[effect]int32{},
 		deciders: make([]decider, 1), deciderOf: map[decider]int32{},
 	}
+	b.sourceSeen = seesSource(programs...)
 	c := &collector{v6: u.v6, seen: map[*condition]bool{}}
 	for _, p := range programs {
 		for _, t := range p.list {

@@ -4,7 +4,7 @@ package packets
 // it comes in: the packets that a rule on one side only fits, wherever it
 // stands, or that a rule before it can make such a packet of.
 func (d *differ) suspects(j Journey) node {
-	d.attribute, d.care = false, trueNode
+	d.asking, d.care = askOutcome, trueNode
 	d.close = &neighbours{known: map[madeKey]bool{}, changed: d.changedFields()}
 	n := falseNode
 	old, new := d.old.stages(j), d.new.stages(j)

@@ -8,6 +8,8 @@ type tracer struct {
 	journey Journey
 	effect  effect
 	steps   []Step
+	// decided is the step that decided the verdict, if any.
+	decided []Step
 }
 
 type result struct {
@@ -41,6 +43,9 @@ func (t *tracer) run() (Outcome, []Step) {
 				if c.policy.kind == finish {
 					r = result{ends, c.policy.final, c.policy.with}
 				}
+			}
+			if t.decided == nil || r.kind == ends || t.decided[0].Table != "filter" || s.table == "filter" {
+				t.decided = []Step{t.steps[len(t.steps)-1]}
 			}
 			if r.kind == ends {
 				return t.outcome(r.final, r.with, t.effect), t.steps

@@ -79,10 +79,28 @@ func addressWords(list []netip.Prefix) string {
 	if list == nil {
 		return "any"
 	}
-	if rest := complement(list); len(rest) < len(list) && len(rest) > 0 {
+	rest := complement(list)
+	fewer := len(rest) < len(list) && len(rest) > 0
+	if whole := cover(list); !(fewer && len(rest) <= shown) && len(list) > shown && whole.Bits() >= whole.Addr().BitLen()/4 {
+		return "part of " + whole.String()
+	}
+	if fewer {
 		return "not " + prefixWords(rest)
 	}
 	return prefixWords(list)
+}
+
+// cover is the smallest network that holds all of a list.
+func cover(list []netip.Prefix) netip.Prefix {
+	if len(list) == 0 {
+		return netip.Prefix{}
+	}
+	for bits := list[0].Bits(); ; bits-- {
+		p := netip.PrefixFrom(list[0].Addr(), bits).Masked()
+		if !slices.ContainsFunc(list, func(o netip.Prefix) bool { return o.Bits() < bits || !p.Contains(o.Addr()) }) {
+			return p
+		}
+	}
 }
 
 func prefixWords(list []netip.Prefix) string {
@@ -170,11 +188,9 @@ func (b *Box) Words() string {
 		add("out %s", some(b.Out))
 	}
 	if b.State != nil {
-		var items []string
-		for _, s := range b.State {
-			items = append(items, s.String())
+		if text := b.stateWords(); text != "" {
+			add("%s", text)
 		}
-		add("%s", strings.Join(items, ","))
 	}
 	if b.Reply != nil {
 		add("%s", map[bool]string{true: "reply", false: "original direction"}[*b.Reply])
@@ -226,6 +242,76 @@ func (b *Box) Words() string {
 		add("%s", c.String())
 	}
 	return strings.Join(parts, "  ")
+}
+
+// stateWords names the states that rules speak of; "new" is the rest of a
+// ruleset that lets established connections pass.
+func (b *Box) stateWords() string {
+	var items []string
+	for _, s := range b.State {
+		if b.spoken == nil || b.spoken[s] || s == StateNew {
+			items = append(items, s.String())
+		}
+	}
+	switch {
+	case len(items) == 0:
+		for _, s := range b.State {
+			items = append(items, s.String())
+		}
+	case len(items) == 1 && items[0] == stateNames[stateNew]:
+		return "new"
+	case b.spoken != nil:
+		// All that are spoken of: nothing is said.
+		n := 1
+		for s, yes := range b.spoken {
+			if yes && s != stateNew {
+				n++
+			}
+		}
+		if len(items) == n && slices.Contains(b.State, StateNew) {
+			return ""
+		}
+	}
+	return strings.Join(items, ",")
+}
+
+// spokenStates are the states that a journey's rules name, or leave out;
+// ESTABLISHED and RELATED go without saying.
+func spokenStates(stages []stage) *[states]bool {
+	out := &[states]bool{stateEstablished: true, stateRelated: true}
+	var test func(c *condition)
+	test = func(c *condition) {
+		if c.op == inSet && c.field == fieldState {
+			set := numbers(c.set)
+			if len(set) > states/2 {
+				set = numbers(c.set.invert(number(states - 1)))
+			}
+			for _, n := range set {
+				out[n] = true
+			}
+		}
+		for _, k := range c.kids {
+			test(k)
+		}
+	}
+	seen := map[*chain]bool{nil: true}
+	var walk func(c *chain)
+	walk = func(c *chain) {
+		if seen[c] {
+			return
+		}
+		seen[c] = true
+		for i := range c.rules {
+			test(c.rules[i].fits)
+			walk(c.table.chains[c.rules[i].action.chain])
+		}
+	}
+	for _, s := range stages {
+		for _, c := range s.chains {
+			walk(c)
+		}
+	}
+	return out
 }
 
 // String returns "if" or "unless" and the unknown.
@@ -291,7 +377,11 @@ func flagWords(list []uint8) string {
 					s = s.invert(number(63))
 				}
 				if slices.EqualFunc(numbers(s), list, func(a uint64, b uint8) bool { return a == uint64(b) }) {
-					return not1(!negated, flagList(want)+"/"+flagList(mask))
+					text := flagList(want) + "/" + flagList(mask)
+					if negated {
+						text = "not " + text
+					}
+					return text
 				}
 			}
 		}
@@ -313,7 +403,7 @@ func flagList(n uint64) string {
 	if items == nil {
 		return "NONE"
 	}
-	return strings.Join(items, "+")
+	return strings.Join(items, ",")
 }
 
 // boxesWords joins the boxes of a region.

@@ -1,0 +1,123 @@
+package packets
+
+// asking is what a walk through the chains wants to know. One question at a
+// time keeps the diagrams small: the rule that accepts a packet, of thousands,
+// and the ways to translate and mark it would be a leaf for each pair.
+type asking uint8
+
+const (
+	// askOutcome: what becomes of packets.
+	askOutcome asking = iota
+	// askVerdict: which rule decides whether they pass. What is done to them on
+	// the way counts only where a later rule can see it.
+	askVerdict
+	// askChange: which rules translate and mark.
+	askChange
+)
+
+// ask begins a walk that asks for something else, of the packets of a domain
+// that is part of the one before.
+func (d *differ) ask(what asking, domain node, cares map[madeKey]node) {
+	d.asking = what
+	d.chains = map[chainKey]node{}
+	d.care, d.cares = d.immutable(domain), [2]map[madeKey]node{{}, cares}
+}
+
+// kept is the part of an effect that counts.
+func (b *builder) kept(e effect) effect {
+	if b.asking != askVerdict || e == noEffect {
+		return e
+	}
+	e.notes = 0
+	if !b.fields[fieldMark].used {
+		e.mark, e.connmark = keepMark, keepConnmark
+	}
+	if !b.fields[fieldTOS].used {
+		e.tosKeep, e.tosFlip = 255, 0
+	}
+	if !b.fields[fieldTTL].used {
+		e.ttlSet, e.ttlChanged, e.ttl = false, false, 0
+	}
+	if !b.sourceSeen {
+		e.source = 0
+	}
+	return e
+}
+
+// decides is the decider of a rule or, for nil, a policy, 0 where nobody asks
+// for it: what other tables accept the table filter decides over.
+func (b *builder) decides(c *chain, r *rule, kind resultKind) int32 {
+	if b.asking != askVerdict || kind == accepts && b.filtered && c.table.name != "filter" {
+		return 0
+	}
+	return b.decider(c, r)
+}
+
+// joins says that a rule and its neighbours of the same action need not be told
+// apart.
+func (b *builder) joins(r *rule) bool {
+	a := &r.action
+	switch {
+	case !simple(a):
+		return false
+	case b.asking == askVerdict:
+		return a.kind == ret || r.chain.table.name == "filter" && b.inRuns || a.kind == accept && b.filtered && r.chain.table.name != "filter"
+	case b.asking == askChange:
+		return a.effect == noEffect
+	}
+	return true
+}
+
+// seesSource says whether a table comes behind one that translates sources: the
+// table security of iptables-nft does.
+func seesSource(programs ...*program) bool {
+	for _, p := range programs {
+		for key := range p.tables {
+			if key.name == "security" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// idle finds the rules of a chain that are far from what anybody cares about,
+// many in one step: of those that look at no destination, whose meeting with
+// what is cared for takes long.
+func (b *builder) idle(c *chain, at place) map[int]bool {
+	const worth = 64
+	if b.asking == askOutcome || b.care == trueNode || len(c.rules) < worth {
+		return nil
+	}
+	last := int32(-1)
+	if l := b.fields[fieldDst].levels; len(l) > 0 {
+		last = l[len(l)-1]
+	}
+	var wide []int
+	var fits []node
+	for i := range c.rules {
+		if !b.close.near(c.rules[i].fits, at) {
+			continue
+		}
+		if n := b.fits(c.rules[i].fits, at); b.level(n) > last {
+			wide, fits = append(wide, i), append(fits, n)
+		}
+	}
+	out := map[int]bool{}
+	var look func(low, high int)
+	look = func(low, high int) {
+		if high-low < 8 {
+			return
+		}
+		if b.and(b.orAll(fits[low:high]), b.care) == falseNode {
+			for _, i := range wide[low:high] {
+				out[i] = true
+			}
+			return
+		}
+		look(low, (low+high)/2)
+		look((low+high)/2, high)
+	}
+	look(0, len(wide))
+	return out
+}
