@@ -75,9 +75,13 @@ func (d *differ) boxes(where, domain node) ([]Box, bool) {
 			return out, true
 		}
 		c := d.path(rest)
+		ruled := d.ruledFlags(&c, outside)
 		begin := c.fields[fieldFlags]
-		d.widen(&c, outside)
-		d.flagTest(&c, begin, rest)
+		d.widen(&c, outside, ruled)
+		if !ruled {
+			d.flagTest(&c, begin, rest)
+		}
+		d.narrow(&c, rest)
 		if s := d.and(c.fields[fieldState], states); s == states {
 			c.fields[fieldState] = trueNode
 		} else {
@@ -157,15 +161,16 @@ var widenOrder = []field{fieldPacketType, fieldLength, fieldTTL, fieldTOS, field
 	fieldLocal, fieldDir, fieldConnmark, fieldMark, fieldFlags, fieldState, fieldOut, fieldIn, fieldSport, fieldICMP, fieldSrc,
 	fieldDport, fieldDst, fieldProto}
 
-// widen gives each field all the values that keep the box off what is outside.
-func (d *differ) widen(c *cube, outside node) {
+// widen gives each field all the values that keep the box off what is outside,
+// but for flags that are to stay.
+func (d *differ) widen(c *cube, outside node, flagsStay bool) {
 	for a := range d.atoms {
 		if _, ok := c.atoms[a]; ok && d.and(d.cubeNode(c, fields, a), outside) == falseNode {
 			delete(c.atoms, a)
 		}
 	}
 	for _, f := range widenOrder {
-		if c.fields[f] == trueNode {
+		if c.fields[f] == trueNode || f == fieldFlags && flagsStay {
 			continue
 		}
 		bad := d.and(d.cubeNode(c, f, -1), outside)

@@ -1,6 +1,9 @@
 package packets
 
-import "math/bits"
+import (
+	"math/bits"
+	"slices"
+)
 
 // flagTest makes what a box wants of TCP flags a test that iptables has, of a
 // mask and what is set of it, as a reader knows them: the shortest one that
@@ -69,3 +72,58 @@ var flagTests = func() (out []uint64) {
 	}
 	return out
 }()
+
+// narrow takes back what a box gained of states and ICMP types that no packet
+// it is for has, unless a rule asks for just that.
+func (d *differ) narrow(c *cube, rest node) {
+	for _, f := range []field{fieldState, fieldICMP} {
+		may := c.fields[f]
+		if may == trueNode || d.fields[f].raw || d.asked(f, d.values(f, may)) {
+			continue
+		}
+		c.fields[f] = d.and(may, d.project(d.and(d.cubeNode(c, f, -1), rest), f))
+	}
+}
+
+// asked says that a rule asks for these values of a field, or for all others.
+func (d *differ) asked(f field, s spans) bool {
+	other := s.invert(f.limit(d.u.v6))
+	return slices.ContainsFunc(d.ruled, func(c *condition) bool {
+		return c.op == inSet && c.field == f && (slices.Equal(c.set, s) || slices.Equal(c.set, other))
+	})
+}
+
+// ruledFlags begins a box with a test of flags that a rule has, where one fits, and says so:
+// what it grows by then is not cut short by flags that a state's packets have.
+func (d *differ) ruledFlags(c *cube, outside node) bool {
+	begin := c.fields[fieldFlags]
+	if begin == trueNode {
+		return false
+	}
+	c.fields[fieldFlags] = trueNode
+	if d.and(d.cubeNode(c, fields, -1), outside) == falseNode {
+		return false
+	}
+	best := falseNode
+	for _, x := range d.ruled {
+		if x.op != inSet || x.field != fieldFlags {
+			continue
+		}
+		n := d.fields[fieldFlags].encode(d.store, x.set, fieldFlags.limit(d.u.v6), trueNode, falseNode)
+		for _, n := range []node{n, d.not(n)} {
+			// Of several the narrowest, which leaves the states most room.
+			if d.less(begin, n) != falseNode || best != falseNode && d.less(n, best) != falseNode {
+				continue
+			}
+			c.fields[fieldFlags] = n
+			if d.and(d.cubeNode(c, fields, -1), outside) == falseNode {
+				best = n
+			}
+		}
+	}
+	c.fields[fieldFlags] = begin
+	if best != falseNode {
+		c.fields[fieldFlags] = best
+	}
+	return best != falseNode
+}

@@ -19,6 +19,8 @@ type builder struct {
 	changes    []change   // of effects, as far as computed
 	meets      *condition // what nat tables are asked for
 	conditions []*condition
+	// ruled are those that rules have.
+	ruled []*condition
 	// care is where anything is asked for at all, false for the rest.
 	care node
 	// cares are the rules' diagrams cut down to it, and to the last one.

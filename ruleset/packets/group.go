@@ -8,12 +8,13 @@ import (
 // group is the packets whose fate changed in one way, of all that matters:
 // where they get through on one side only, the verdicts and the new destination.
 type group struct {
-	key   string
-	kind  Change
-	over  int // leaf.by: what decides
-	index int
-	where node
-	fates []fate
+	// plain is the key without destinations.
+	key, plain string
+	kind       Change
+	over       int // leaf.by: what decides
+	index      int
+	where      node
+	fates      []fate
 	// to are the destinations of those that pass, 0 for none.
 	to int32
 }
@@ -102,7 +103,7 @@ func (d *differ) groups(f, g node) []*group {
 		}
 		known := byKey[key]
 		if known == nil {
-			known = &group{key: key, kind: kindOf(fate.old, fate.new), over: over, to: to, where: falseNode}
+			known = &group{key: key, plain: plainKey(fate.old, fate.new), kind: kindOf(fate.old, fate.new), over: over, to: to, where: falseNode}
 			byKey[key], out = known, append(out, known)
 		}
 		known.where = d.or(known.where, fate.where)
@@ -175,6 +176,10 @@ func groupKey(over int, old, new Outcome) string {
 
 func verdictKey(o Outcome) string {
 	return string(o.Verdict) + "|" + o.With + "|" + o.Destination
+}
+
+func plainKey(old, new Outcome) string {
+	return string(old.Verdict) + "|" + old.With + " → " + string(new.Verdict) + "|" + new.With
 }
 
 // changed is what only one of two outcomes says.

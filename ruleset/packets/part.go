@@ -177,13 +177,26 @@ const manyParts = 64
 
 func (d *differ) absorb(list []*part, p *part, domain node) bool {
 	for _, o := range list {
-		if o.group != p.group || o.cut || p.cut || !slices.Equal(o.oldBy, p.oldBy) && !slices.Equal(o.newBy, p.newBy) {
+		old, new := slices.Equal(o.oldBy, p.oldBy), slices.Equal(o.newBy, p.newBy)
+		switch {
+		case o.cut || p.cut:
+			continue
+		case o.group == p.group && (old || new):
+		case o.kind == Blocked && p.kind == Blocked && o.plain == p.plain && old && new:
+			// Where the packets would have gone matters less than that they go
+			// nowhere.
+		default:
 			continue
 		}
 		where := d.or(o.where, p.where)
 		boxes, cut := d.boxes(where, domain)
 		if cut || len(boxes) > max(len(o.boxes), len(p.boxes)) {
 			continue
+		}
+		if o.group != p.group {
+			both := *o.group
+			both.fates = append(slices.Clone(both.fates), p.fates...)
+			o.group = &both
 		}
 		o.where, o.boxes = where, boxes
 		o.oldBy, o.newBy = union(o.oldBy, p.oldBy), union(o.newBy, p.newBy)

@@ -1,6 +1,9 @@
 package packets
 
-import "context"
+import (
+	"context"
+	"slices"
+)
 
 // prepare makes the builder of two programs of one universe.
 func prepare(ctx context.Context, limit int, u *universe, programs ...*program) *builder {
@@ -33,6 +36,7 @@ func prepare(ctx context.Context, limit int, u *universe, programs ...*program) 
 		}
 	}
 	used := c.used
+	b.ruled = slices.Clone(c.order)
 	for _, j := range Journeys {
 		for _, x := range possible(j, u.v6, false, true) {
 			c.add(x)

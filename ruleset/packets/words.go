@@ -82,12 +82,29 @@ func addressWords(list []netip.Prefix) string {
 	rest := complement(list)
 	fewer := len(rest) < len(list) && len(rest) > 0
 	if whole := cover(list); !(fewer && len(rest) <= shown) && len(list) > shown && whole.Bits() >= whole.Addr().BitLen()/4 {
+		if missing := outside(whole, list); len(missing) <= shown {
+			return whole.String() + " without " + prefixWords(missing)
+		}
 		return "part of " + whole.String()
 	}
 	if fewer {
 		return "not " + prefixWords(rest)
 	}
 	return prefixWords(list)
+}
+
+// outside is what a network has beside a list's.
+func outside(whole netip.Prefix, list []netip.Prefix) []netip.Prefix {
+	var out []netip.Prefix
+	for _, p := range complement(list) {
+		switch {
+		case whole.Contains(p.Addr()) && p.Bits() >= whole.Bits():
+			out = append(out, p)
+		case p.Contains(whole.Addr()) && p.Bits() <= whole.Bits():
+			out = append(out, whole)
+		}
+	}
+	return out
 }
 
 // cover is the smallest network that holds all of a list.
