@@ -44,9 +44,13 @@ func coldRuns(t testing.TB, program string, n int) (verify, idle []time.Duration
 	t.Helper()
 	dir := t.TempDir()
 	file, key := bigArtifact(t, dir)
+	policy := filepath.Join(dir, "policy.conf")
+	if err := os.WriteFile(policy, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
 	for range n {
 		verify = append(verify, timed(t, program, "verify", file, "--trust", key,
-			"--state", filepath.Join(dir, "state"), "--policy", filepath.Join(dir, "policy.conf")))
+			"--state", filepath.Join(dir, "state"), "--policy", policy))
 		idle = append(idle, timed(t, "/bin/true"))
 	}
 	return verify, idle

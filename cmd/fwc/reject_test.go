@@ -69,6 +69,7 @@ func (f *forge) verify(r refusal) (int, string) {
 		r.file = f.tar(f.bundle(f.text, f.key))
 	}
 	write(f.t, filepath.Join(dir, "fw.artifact"), r.file)
+	write(f.t, filepath.Join(dir, "policy.conf"), nil)
 	if r.host != nil {
 		r.host(dir)
 	}
