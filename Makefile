@@ -69,7 +69,7 @@ test: deps generators build
 	shellcheck -x packaging/*.sh packaging/vm/image.sh packaging/vm/guest/usr/local/sbin/* testdata/demo/*.sh ci/github/*.sh .ci/run
 	$(SUDO) go test -timeout 20m $(HEAVY)
 	$(SUDO) go test -race -timeout 20m -run '$(RACY)' ./apply ./compiler
-	$(SUDO) go test -race -timeout 20m -run 'TestScript$$/(original|confirm|diff)' ./cmd/fwc
+	$(SUDO) go test -race -timeout 20m -run 'TestScripts$$/(original|confirm|diff)' ./cmd/fwc
 	$(SUDO) go test -race -timeout 20m $$(go list ./... | grep -v -E '/(apply|compiler|cmd/fwc)$$')
 
 # Debian's Chromium is 400 MB installed: make test opens the page where it is
