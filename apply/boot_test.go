@@ -172,6 +172,41 @@ func TestBootOnAnotherKernel(t *testing.T) {
 	})
 }
 
+// TestRollbackEndsALockdown goes from a lockdown to what the host had, not to
+// the generation before that.
+func TestRollbackEndsALockdown(t *testing.T) {
+	onHost(t, func(h *host) {
+		now := uint64(time.Now().Unix())
+		data, trust := h.signed(h.built(scriptA), now)
+		h.take(data, trust)
+		sb := h.built(scriptB)
+		data, trust = h.signed(sb, now+1)
+		h.take(data, trust)
+		h.reboot(func(h *host) {
+			_, err := Boot(h.ctx, h.judge(trust, "6.99.0", verify.Lockdown))
+			if !errors.As(err, new(*LockdownError)) {
+				t.Errorf("error %v", err)
+			}
+			h.lockedDown()
+			r, err := Rollback(h.ctx, Previous, h.options())
+			h.must(err)
+			if r.Result != RolledBack || r.Generation != 2 {
+				t.Errorf("result %+v", r)
+			}
+			h.is(sb)
+			if st := h.status(); !st.stands() || st.LockedDown || st.Applied.Number != 2 {
+				t.Errorf("status %+v", st)
+			}
+			// Without a lockdown it goes one back, as ever.
+			r, err = Rollback(h.ctx, Previous, h.options())
+			h.must(err)
+			if r.Generation != 1 {
+				t.Errorf("a second time: generation %d", r.Generation)
+			}
+		})
+	})
+}
+
 // lockedDown expects a lockdown and that status says so.
 func (h *host) lockedDown() {
 	h.t.Helper()

@@ -12,7 +12,9 @@ import (
 const (
 	// Previous is the last generation with another firewall than the current
 	// one has, or BeforeFWC. Generations that changed nothing, as a signed file
-	// of the same firewall with a new number makes them, are passed over.
+	// of the same firewall with a new number makes them, are passed over. On a
+	// host that a boot locked down it is the last confirmed one: that is what the
+	// host had, and the lockdown is what there is to undo.
 	Previous = 0
 	// BeforeFWC is the firewall that fwc found when it came to this host.
 	BeforeFWC = -1
@@ -58,6 +60,15 @@ func Rollback(ctx context.Context, generation int, opts Options) (*Result, error
 	recovered, err := s.recover(ctx, opts.Committer)
 	if err != nil {
 		return nil, err
+	}
+	if generation == Previous && s.Confirmed != 0 {
+		live, err := capture(ctx, nil)
+		if err != nil {
+			return nil, err
+		}
+		if lockedDown(live.Snapshot) {
+			generation = s.Confirmed
+		}
 	}
 	c, err := s.former(generation)
 	if err != nil {
