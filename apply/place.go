@@ -1,8 +1,7 @@
 package apply
 
 import (
-	"sort"
-
+	"github.com/fwc-dev/fwc/internal/netfilter"
 	"github.com/fwc-dev/fwc/ruleset"
 )
 
@@ -64,39 +63,6 @@ func anchor(ours, live []ruleset.Rule, known []bool) []int {
 			pair[i], at[r.Text] = q[0], q[1:]
 		}
 	}
-	keepAscending(pair)
+	netfilter.KeepAscending(pair)
 	return pair
-}
-
-// keepAscending sets to -1 what is not on a longest ascending subsequence of
-// the values that are not -1.
-func keepAscending(v []int) {
-	var tails []int // index of the smallest last value of a run of each length
-	before := make([]int, len(v))
-	for i, x := range v {
-		if x < 0 {
-			continue
-		}
-		n := sort.Search(len(tails), func(k int) bool { return v[tails[k]] >= x })
-		before[i] = -1
-		if n > 0 {
-			before[i] = tails[n-1]
-		}
-		if n == len(tails) {
-			tails = append(tails, i)
-		} else {
-			tails[n] = i
-		}
-	}
-	on := make([]bool, len(v))
-	if len(tails) > 0 {
-		for i := tails[len(tails)-1]; i >= 0; i = before[i] {
-			on[i] = true
-		}
-	}
-	for i := range v {
-		if !on[i] {
-			v[i] = -1
-		}
-	}
 }

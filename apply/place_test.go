@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/fwc-dev/fwc/ruleset"
 )
 
@@ -93,21 +91,6 @@ func TestPlaceKeepsOrder(t *testing.T) {
 		}
 		if same := placed(pick(live, false), live); same != live {
 			t.Fatalf("%s into itself gives %s", live, same)
-		}
-	}
-}
-
-func TestKeepAscending(t *testing.T) {
-	for _, tt := range []struct{ in, want []int }{
-		{nil, nil},
-		{[]int{-1, 0, -1, 1}, []int{-1, 0, -1, 1}},
-		{[]int{2, 0, 1}, []int{-1, 0, 1}},
-		{[]int{3, 0, 4, 1, 2}, []int{-1, 0, -1, 1, 2}},
-	} {
-		got := slices.Clone(tt.in)
-		keepAscending(got)
-		if diff := cmp.Diff(tt.want, got); diff != "" {
-			t.Errorf("%v (-want +got):\n%s", tt.in, diff)
 		}
 	}
 }

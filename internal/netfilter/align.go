@@ -1,7 +1,5 @@
 package netfilter
 
-import "sort"
-
 // align pairs the elements of two lists of rules, given by keys, so that what
 // is paired stands in the same order in both: for each of wanted the index of
 // its counterpart in live, or -1. Copies of one rule are paired in order. Where
@@ -28,39 +26,6 @@ func align[K comparable](live, wanted []K) []int {
 			pair[i], at[wanted[i]] = q[0], q[1:]
 		}
 	}
-	ascending(pair[head : len(wanted)-tail])
+	KeepAscending(pair[head : len(wanted)-tail])
 	return pair
-}
-
-// ascending sets to -1 what is not on a longest ascending subsequence of the
-// values that are not -1.
-func ascending(v []int) {
-	var tails []int // index of the smallest last value of a run of each length
-	before := make([]int, len(v))
-	for i, x := range v {
-		if x < 0 {
-			continue
-		}
-		n := sort.Search(len(tails), func(k int) bool { return v[tails[k]] >= x })
-		before[i] = -1
-		if n > 0 {
-			before[i] = tails[n-1]
-		}
-		if n == len(tails) {
-			tails = append(tails, i)
-		} else {
-			tails[n] = i
-		}
-	}
-	on := make([]bool, len(v))
-	if len(tails) > 0 {
-		for i := tails[len(tails)-1]; i >= 0; i = before[i] {
-			on[i] = true
-		}
-	}
-	for i := range v {
-		if !on[i] {
-			v[i] = -1
-		}
-	}
 }
