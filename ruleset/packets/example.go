@@ -176,6 +176,11 @@ func (d *differ) host(s spans) value {
 			}
 		}
 	}
+	for _, r := range s {
+		if v := r.low.next(); !r.high.less(v) && v.address(d.u.v6).IsLoopback() {
+			return v
+		}
+	}
 	return s[0].low
 }
 

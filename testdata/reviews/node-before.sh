@@ -1,0 +1,8 @@
+#!/bin/sh
+# A Kubernetes node: route_localnet is on for node ports of localhost.
+set -e
+sysctl -q -w net.ipv4.conf.all.route_localnet=1
+iptables -N KUBE-FIREWALL
+iptables -A INPUT -j KUBE-FIREWALL
+iptables -A OUTPUT -j KUBE-FIREWALL
+iptables -A KUBE-FIREWALL -m mark --mark 0x8000/0x8000 -j DROP
