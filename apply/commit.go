@@ -71,9 +71,11 @@ func (f fault) at(point string) error {
 	return f(point)
 }
 
-// Commit implements Committer.
+// Commit implements Committer. The error is netfilter.ErrGeneration if others
+// have changed nf_tables since from.Objects was read: then nothing is changed. If
+// they do between two tables it is an ErrBusy.
 func (p PerTable) Commit(ctx context.Context, from, to *State) (Outcome, error) {
-	c := &change{ctx: ctx, wait: p.Wait, fault: p.fault, from: from, to: to}
+	c := &change{ctx: ctx, wait: p.Wait, fault: p.fault, from: from, to: to, guard: guardOf(from)}
 	err := c.run()
 	if c.out.Transactions > 1 {
 		c.out.Fallback = tableByTable
@@ -93,6 +95,7 @@ type change struct {
 	out       Outcome
 	legacyGap string // how many legacy tables switched within what, for the Fallback
 	begun     bool   // legacy tables are no longer what the change started from
+	guard     guard  // of a change table by table
 }
 
 func (c *change) run() error {
@@ -101,6 +104,10 @@ func (c *change) run() error {
 	if err := c.settleEmpty(tables); err != nil {
 		return err
 	}
+	if err := c.guard.check(); err != nil {
+		return err
+	}
+	c.guard.begun = true
 	steps := []struct {
 		name string
 		do   func() error

@@ -84,9 +84,12 @@ func (p *tablePlan) replaced() []ruleset.Table {
 	return slices.Concat(p.load, gone)
 }
 
-// loadTables replaces the changed xtables tables, one restore for each kind
-// and backend, and empties those that go. Sets in stand go by their stand-in.
-// The legacy tables of ip and ip6 switch together, as far as they can.
+// loadTables replaces the changed xtables tables, each by a restore of its own,
+// and empties those that go. Sets in stand go by their stand-in. The legacy
+// tables of ip and ip6 switch together, as far as they can.
+//
+// What the kernel refuses it may take when another table has gone ahead, or gone
+// back: so much of it is tried again as long as there is progress.
 func (c *change) loadTables(p *tablePlan, stand map[string]string) error {
 	all := p.replaced()
 	legacy, err := c.openLegacy(all, stand)
@@ -94,6 +97,16 @@ func (c *change) loadTables(p *tablePlan, stand map[string]string) error {
 		return err
 	}
 	defer legacy.close()
+	var refused []func() error
+	var last error
+	try := func(load func() error) error {
+		err := load()
+		var le *netfilter.LoadError
+		if errors.As(err, &le) && c.ctx.Err() == nil && !errors.Is(err, netfilter.ErrLocked) {
+			refused, last, err = append(refused, load), err, nil
+		}
+		return err
+	}
 	for _, kind := range ruleset.Kinds {
 		for _, backend := range []ruleset.Backend{ruleset.NFT, ruleset.Legacy} {
 			tables := ofKind(all, kind, backend)
@@ -106,7 +119,21 @@ func (c *change) loadTables(p *tablePlan, stand map[string]string) error {
 			if legacy.takes(kind, backend) {
 				continue
 			}
-			if err := c.restore(kind, backend, tables, stand); err != nil {
+			for i := range tables {
+				if err := try(func() error { return c.restore(kind, backend, tables[i:i+1], stand) }); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	for left := len(refused) + 1; len(refused) > 0; {
+		if len(refused) == left {
+			return last
+		}
+		again := refused
+		left, refused = len(again), nil
+		for _, load := range again {
+			if err := try(load); err != nil {
 				return err
 			}
 		}
@@ -153,8 +180,18 @@ func (c *change) restore(kind ruleset.Kind, backend ruleset.Backend, tables []ru
 	if err != nil {
 		return err
 	}
-	c.out.Transactions += len(tables)
-	return netfilter.Restore(c.ctx, d, netfilter.RestoreOptions{Counters: true, Wait: c.wait})
+	load := func() error {
+		return netfilter.Restore(c.ctx, d, netfilter.RestoreOptions{Counters: true, Wait: c.wait})
+	}
+	if backend == ruleset.Legacy {
+		err = load() // under the lock of its writers
+	} else {
+		err = c.guard.step(load)
+	}
+	if err == nil {
+		c.out.Transactions += len(tables)
+	}
+	return err
 }
 
 // counted is the dump of tables of one kind and backend as they are to be
@@ -222,7 +259,7 @@ func (c *change) loadNative(p *tablePlan) error {
 		}
 		script.Write(add)
 	}
-	err = netfilter.RunNFT(c.ctx, script.Bytes())
+	err = c.guard.step(func() error { return netfilter.RunNFT(c.ctx, script.Bytes()) })
 	var missing *netfilter.NoToolError
 	if errors.As(err, &missing) && dropped == commands {
 		return nil // the tables are empty already: without nft they stay so

@@ -40,12 +40,15 @@ func (o OneStep) Commit(ctx context.Context, from, to *State) (Outcome, error) {
 		err = s.run()
 		s.out.Took = time.Since(began)
 		var refused *netfilter.BatchError
-		if !errors.As(err, &refused) {
+		if s.out.Transactions > 0 || !errors.As(err, &refused) {
 			return s.out, err
 		}
 		why = refused.Error()
 	}
-	out, err := PerTable(o).Commit(ctx, from, to)
+	// What others do from here on must not be written over: the programs would.
+	start := *from
+	start.Objects = s.live
+	out, err := PerTable(o).Commit(ctx, &start, to)
 	if out.Transactions > 1 {
 		out.Fallback += ": " + why
 	}

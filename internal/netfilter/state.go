@@ -3,6 +3,7 @@ package netfilter
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -121,6 +122,25 @@ func Objects(ctx context.Context) (*State, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// Generation returns the number of the ruleset that nf_tables has in the calling
+// thread's network namespace, which each change of it raises; 0 where the kernel
+// has no nf_tables.
+func Generation() (uint32, error) {
+	nl, err := dial()
+	if errors.Is(err, errAbsent) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	defer nl.Close()
+	n, err := nl.generation()
+	if errors.Is(err, errAbsent) {
+		return 0, nil
+	}
+	return n, err
 }
 
 // newState puts a state together, its ipsets aside.
