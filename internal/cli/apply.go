@@ -186,15 +186,11 @@ func printApplied(c *command.Context, s Streams, r *apply.Result) error {
 	return nil
 }
 
-// printKept lists content of others that stays, and whose it is as far as that
-// is known.
+// printKept says what content of others stays, one line for each who vouches for
+// it. JSON has the whole list.
 func printKept(w io.Writer, list []apply.Foreign) {
-	for _, f := range list {
-		by := ""
-		if f.Manager != "" {
-			by = " (" + f.Manager + ")"
-		}
-		fmt.Fprintf(w, "kept: %s%s\n", termsafe.String(f.String()), by)
+	for _, k := range apply.SumUp(list) {
+		fmt.Fprintf(w, "kept: %s\n", termsafe.String(k.String()))
 	}
 }
 
