@@ -4,7 +4,10 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
+	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -40,6 +43,8 @@ type Policy struct {
 	OnBoot BootMode
 	// Management is what a lockdown lets in.
 	Management Management
+	// Keep are patterns of what others own of this host's firewall.
+	Keep []string
 
 	// Accept widens which versions match, as the artifact's own constraints do.
 	Accept artifact.Accept
@@ -74,19 +79,22 @@ func DefaultPolicy() Policy {
 
 // LoadPolicy reads a policy file under the rules of LoadTrust. A file that does
 // not exist is the DefaultPolicy. Errors are of kind ErrPolicy.
-func LoadPolicy(path string) (Policy, error) {
-	text, err := readOwned(path, 64<<10)
+func LoadPolicy(file string) (Policy, error) {
+	text, err := readOwned(file, 64<<10)
 	if errors.Is(err, fs.ErrNotExist) {
 		return DefaultPolicy(), nil
 	}
 	if err != nil {
 		return Policy{}, errorf(ErrPolicy, "%v", err)
 	}
-	return ParsePolicy(path, text)
+	return ParsePolicy(file, text)
 }
 
+var comment = regexp.MustCompile(`(^|\s)#.*`)
+
 // ParsePolicy reads the text of a policy file, lines of "key = value" with #
-// for comments. Each key may be there once:
+// for comments, at the start of a line or after a blank. Each key may be there
+// once, but keep more often:
 //
 //	threshold = 2
 //	label.role = web
@@ -99,6 +107,7 @@ func LoadPolicy(path string) (Policy, error) {
 //	boot = compatible
 //	management-ports = 22, 51820/udp
 //	management-from = 192.0.2.0/24, 2001:db8::/32
+//	keep = MINE-*, !Docker
 //
 // NAME is a file of the trust root without ".pub". A day alone counts whole, in
 // UTC. Errors are of kind ErrPolicy and name file and line.
@@ -110,8 +119,8 @@ func ParsePolicy(file string, text []byte) (Policy, error) {
 	n := 0
 	for lines.Scan() {
 		n++
-		line := strings.TrimSpace(lines.Text())
-		if line == "" || line[0] == '#' {
+		line := strings.TrimSpace(comment.ReplaceAllString(lines.Text(), ""))
+		if line == "" {
 			continue
 		}
 		key, value, ok := strings.Cut(line, "=")
@@ -119,7 +128,7 @@ func ParsePolicy(file string, text []byte) (Policy, error) {
 		if !ok || key == "" || value == "" {
 			return Policy{}, errorf(ErrPolicy, "%s:%d: not of the form key = value", file, n)
 		}
-		if seen[key] {
+		if seen[key] && key != "keep" {
 			return Policy{}, errorf(ErrPolicy, "%s:%d: %s is there twice", file, n, key)
 		}
 		seen[key] = true
@@ -170,6 +179,20 @@ func (p *Policy) set(key, value string) (err error) {
 	case "management-from":
 		p.Management.From, err = parseNetworks(value)
 		return err
+	case "keep":
+		for pattern := range strings.SplitSeq(value, ",") {
+			if pattern = strings.TrimSpace(pattern); pattern == "" {
+				return errors.New("a pattern is empty")
+			}
+			if strings.ContainsAny(pattern, `"'`) { // as for a shell, and so would match nothing
+				return fmt.Errorf("%s: write it without quotes", pattern)
+			}
+			if _, err := path.Match(pattern, ""); err != nil {
+				return fmt.Errorf("%q is not a pattern such as MINE-*", pattern)
+			}
+			p.Keep = append(p.Keep, pattern)
+		}
+		return nil
 	}
 	if label, ok := strings.CutPrefix(key, "label."); ok {
 		p.Labels[label] = value

@@ -13,9 +13,9 @@ import (
 func TestParsePolicy(t *testing.T) {
 	got, err := ParsePolicy("policy.conf", []byte(`
 # who we are
-threshold = 2
-label.role = web server
-label.site=fra1
+threshold = 2  # both of us
+label.role = web server	# a tab
+label.site=fra#1
 require-labels = site, role
 max-serial-step = 5
 max-epoch-step = 1
@@ -26,10 +26,12 @@ key.a.b.not-after = 2026-01-01T01:00:00+01:00
 boot = lockdown
 management-ports = 22, 2222/tcp,51820/udp
 management-from = 192.0.2.0/24, 2001:db8::1
+keep = MINE-*,!Docker
+keep = blocklist
 `))
 	must(t, err)
 	want := Policy{
-		Threshold: 2, Labels: map[string]string{"role": "web server", "site": "fra1"},
+		Threshold: 2, Labels: map[string]string{"role": "web server", "site": "fra#1"},
 		RequireLabels: []string{"role", "site"}, MaxSerialStep: 5, MaxEpochStep: 1, MaxClockSkew: 90 * time.Minute,
 		Keys: map[string]Validity{
 			"ops-2025": {time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2025, 12, 31, 23, 59, 59, 0, time.UTC)},
@@ -40,6 +42,7 @@ management-from = 192.0.2.0/24, 2001:db8::1
 			Ports: []Port{{"tcp", 22}, {"tcp", 2222}, {"udp", 51820}},
 			From:  []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::1/128")},
 		},
+		Keep: []string{"MINE-*", "!Docker", "blocklist"},
 	}
 	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
 		t.Error(diff)
@@ -68,6 +71,9 @@ func TestRejectPolicy(t *testing.T) {
 		"key..not-after = 2026-01-01":    "unknown key",
 		"key.a.not-after = tomorrow":     "not a time",
 		"boot = open":                    "must be compatible or lockdown",
+		"keep = MINE-*, ":                "a pattern is empty",
+		"keep = 'MINE-*'":                "p:1: keep: 'MINE-*': write it without quotes",
+		"keep = MINE[":                   `"MINE[" is not a pattern`,
 		"management-ports = ssh":         `"ssh" is not a port`,
 		"management-ports = 0":           "is not a port",
 		"management-ports = 22,":         "is not a port",

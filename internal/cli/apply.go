@@ -37,7 +37,7 @@ type applied struct {
 // foreignFlags say what becomes of what others put into the firewall.
 func foreignFlags() []command.Flag {
 	return []command.Flag{
-		&command.StringSliceFlag{Name: "keep", Usage: "chains, with the rules in them that are not fwc's, sets and native tables whose name matches the glob `PATTERN` belong to others and stay, as those of known managers (Docker, Kubernetes, fail2ban, …) do without; '!Docker' takes that back (repeatable)"},
+		&command.StringSliceFlag{Name: "keep", Usage: "chains, with the rules in them that are not fwc's, sets and native tables whose name matches the glob `PATTERN` belong to others and stay, as those of known managers (Docker, Kubernetes, fail2ban, …) do without; '!Docker' takes that back (repeatable; also lines keep = PATTERN of the policy)"},
 		&command.BoolFlag{Name: "replace", Usage: "take over everything else that fwc did not put there"},
 	}
 }
@@ -99,13 +99,12 @@ func runApply(c *command.Context, s Streams, dry bool) error {
 		return usagef("--confirm wants a second or more, such as 60s")
 	}
 	hurry()
-	keep := apply.Keep(c.StringSlice("keep"))
 	accepted, err := accept(c.Context, c, c.Args().First())
 	if err != nil {
 		return err
 	}
 	r, err := apply.Apply(c.Context, accepted, apply.Options{
-		State: c.String("state"), Keep: keep, Replace: c.Bool("replace"), DryRun: dry,
+		State: c.String("state"), Keep: keepOf(c, s), Replace: c.Bool("replace"), DryRun: dry,
 		Check: c.String("check"), CheckTimeout: c.Duration("check-timeout"),
 		Confirm: c.Duration("confirm"), Guard: true,
 	})

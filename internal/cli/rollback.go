@@ -16,7 +16,7 @@ func rollbackCommand(s Streams) *command.Command {
 			"  fwc rollback\n" +
 			"  fwc rollback 3\n" +
 			"  fwc rollback 0",
-		Flags: append(foreignFlags(), stateFlag(), formatFlag("text", "json"),
+		Flags: append(foreignFlags(), policyFlag(), stateFlag(), formatFlag("text", "json"),
 			&command.BoolFlag{Name: "dry-run", Usage: "plan and try, change nothing"}),
 		Action: func(c *command.Context) error {
 			generation := apply.Previous
@@ -34,7 +34,7 @@ func rollbackCommand(s Streams) *command.Command {
 				return usagef("rollback wants one GENERATION at most")
 			}
 			r, err := apply.Rollback(c.Context, generation, apply.Options{
-				State: c.String("state"), Keep: c.StringSlice("keep"), Replace: c.Bool("replace"), DryRun: c.Bool("dry-run"),
+				State: c.String("state"), Keep: keepOf(c, s), Replace: c.Bool("replace"), DryRun: c.Bool("dry-run"),
 				Guard: true,
 			})
 			if err != nil {

@@ -52,14 +52,14 @@ func statusCommand(s Streams) *command.Command {
 		Usage:       "what is applied, since when, and whether the live firewall drifted from it",
 		Description: "Examples:\n  fwc status\n  fwc status --exit-code --format json",
 		Flags: []command.Flag{
-			stateFlag(), formatFlag("text", "json"),
+			stateFlag(), policyFlag(), formatFlag("text", "json"),
 			&command.BoolFlag{Name: "exit-code", Usage: "exit 1 when the firewall drifted, was not brought back whole, or the host is locked down"},
 		},
 		Action: func(c *command.Context) error {
 			if c.Args().Present() {
 				return usagef("status takes no argument: %q", c.Args().First())
 			}
-			st, err := apply.Inspect(c.Context, apply.Options{State: c.String("state")})
+			st, err := apply.Inspect(c.Context, apply.Options{State: c.String("state"), Keep: keepOf(c, s)})
 			if err != nil {
 				// What broke the state may be what locked the host down.
 				if n := apply.LastBoot(c.String("state")); n != nil && n.Result == apply.BootLockedDown && c.String("format") == "text" {

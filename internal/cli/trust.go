@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/fwc-dev/fwc/apply"
 	"github.com/fwc-dev/fwc/artifact"
 	"github.com/fwc-dev/fwc/internal/command"
 	"github.com/fwc-dev/fwc/internal/netfilter"
@@ -19,11 +20,29 @@ func stateFlag() command.Flag {
 	return &command.StringFlag{Name: "state", Value: verify.DefaultState, Usage: "journal and history in `DIR`"}
 }
 
+// policyFlag names what this host asks for.
+func policyFlag() command.Flag {
+	return &command.StringFlag{Name: "policy", Value: verify.DefaultPolicyFile, Usage: "threshold, labels and keep of this host in `FILE`"}
+}
+
+// keepOf returns the patterns of the policy and of the command line. Who only
+// looks, or goes back, is not kept from it by a policy that cannot be read: that
+// is said, and the policy left aside.
+func keepOf(c *command.Context, s Streams) apply.Keep {
+	var keep apply.Keep
+	policy, err := policyOf(c)
+	if err != nil {
+		fmt.Fprintf(s.Err, "fwc: warning: %s; what it says of keep does not count\n", oneLine(err.Error()))
+	}
+	keep = append(keep, policy.Keep...)
+	return append(keep, c.StringSlice("keep")...)
+}
+
 // trustFlags say whom and what this host accepts.
 func trustFlags() []command.Flag {
 	return []command.Flag{
 		&command.StringFlag{Name: "trust", Value: verify.DefaultTrust, Usage: "public keys: a `FILE|DIR`"},
-		&command.StringFlag{Name: "policy", Value: verify.DefaultPolicyFile, Usage: "threshold and labels of this host in `FILE`"},
+		policyFlag(),
 		&command.BoolFlag{Name: "insecure-unsigned", Usage: "accept an artifact whoever signed it, or nobody did"},
 		stateFlag(),
 	}
