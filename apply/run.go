@@ -242,12 +242,16 @@ func (d *draft) proveSets(ctx context.Context) error {
 
 // settle makes the pending change the current generation.
 func (s *store) settle(to int) error {
-	return s.update(func(j *journal) {
+	err := s.update(func(j *journal) {
 		if to != j.Confirmed { // a boot brings no news
 			j.Undone = nil
 		}
 		j.Current, j.Confirmed, j.Last, j.Pending = to, to, max(j.Last, to), nil
 	})
+	if err == nil {
+		leaveTrace(s.dir, to)
+	}
+	return err
 }
 
 // unchanged records a candidate that the live firewall already is.

@@ -62,6 +62,19 @@ func OpenState(dir string) *State {
 // known any more which.
 func (s *State) Taken() bool { return s.damaged || s.text != "" && !s.fresh }
 
+// Missed holds a directory with nothing in it against what else is known: why
+// says how one knows that artifacts were accepted here, and "" is no reason. Then
+// the directory is lost whole, and not a host's first use; with AllowOlder an
+// artifact is its new start. A state that is there is not affected.
+func (s *State) Missed(why string) {
+	if why == "" || !s.fresh || s.text != "" || s.problem != nil {
+		return
+	}
+	s.fresh, s.lost = false, true
+	s.problem = errorf(ErrState, "%s holds nothing, but %s: which artifacts were accepted is lost", s.dir, why).
+		hint("put the directory back if you can; if you know that this artifact is the newest, or the first here, take it as the start: fwc apply --allow-older FILE")
+}
+
 // Dir returns the directory.
 func (s *State) Dir() string { return s.dir }
 

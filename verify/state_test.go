@@ -167,3 +167,33 @@ func FuzzState(f *testing.F) {
 		}
 	})
 }
+
+// TestMissed: a directory that is gone is lost where something shows that there
+// was one, and a first use elsewhere.
+func TestMissed(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "state")
+	k := testKey(t, 1)
+	check := func(p Policy, why string) error {
+		s := OpenState(dir)
+		s.Missed(why)
+		a, err := Artifact(testFile(t, serial(0, 7), k), trustOf(k), p, testHost, s)
+		if err == nil {
+			must(t, a.Prepare())
+			err = a.Record()
+		}
+		return err
+	}
+	if err := check(DefaultPolicy(), "it was there"); !errors.Is(err, ErrState) {
+		t.Errorf("gone: %v", err)
+	}
+	if _, err := os.Stat(dir); !os.IsNotExist(err) {
+		t.Errorf("it was made: %v", err)
+	}
+	must(t, check(olderPolicy(), "it was there"))
+	if high, allowed := highest(t, dir); high != 7 || allowed != 0 {
+		t.Errorf("highest %d, allowed %d", high, allowed)
+	}
+	must(t, check(DefaultPolicy(), "it was there")) // and is
+	must(t, os.RemoveAll(dir))
+	must(t, check(DefaultPolicy(), ""))
+}

@@ -25,6 +25,9 @@ type status struct {
 	Boot *apply.BootNote `json:"boot,omitempty"`
 	// LockedDown says that only management comes in.
 	LockedDown bool `json:"lockedDown"`
+	// Lost says that the state directory is gone and what shows that there was
+	// one; absent where that is not so.
+	Lost string `json:"lost,omitempty"`
 }
 
 type statusPending struct {
@@ -70,7 +73,7 @@ func statusCommand(s Streams) *command.Command {
 			if err := printStatus(c, s, st); err != nil {
 				return err
 			}
-			if c.Bool("exit-code") && amiss(st) {
+			if c.Bool("exit-code") && (amiss(st) || lost(c) != "") {
 				return &quietError{exitFailure}
 			}
 			return nil
@@ -91,7 +94,7 @@ func printStatus(c *command.Context, s Streams, st *apply.Status) error {
 		v := status{
 			Schema: "fwc.status/v1", Drift: changesOf(st.Drift), Foreign: append([]apply.Foreign{}, st.Foreign...),
 			Busy: st.Busy, Unfinished: st.Unfinished != nil,
-			Undone: st.Undone, Boot: st.Boot, LockedDown: st.LockedDown,
+			Undone: st.Undone, Boot: st.Boot, LockedDown: st.LockedDown, Lost: lost(c),
 		}
 		if w := st.Window; w != nil {
 			v.Pending = &statusPending{w.Generation, w.Former, w.By, w.Left.Seconds(), w.Watched}
@@ -119,6 +122,10 @@ func printStatus(c *command.Context, s Streams, st *apply.Status) error {
 	}
 	g := st.Applied
 	if g == nil {
+		if why := lost(c); why != "" {
+			fmt.Fprintf(s.Out, "THE STATE IS LOST: %s; what is applied is not known any more\n", oneLine(why))
+			return nil
+		}
 		fmt.Fprintln(s.Out, "nothing applied")
 		return nil
 	}

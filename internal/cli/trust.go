@@ -91,7 +91,37 @@ func checkData(c *command.Context, data []byte, policy verify.Policy) (checked *
 			return nil, err
 		}
 	}
-	return verify.Check(data, trust, policy, time.Now(), verify.OpenState(c.String("state")))
+	state := verify.OpenState(c.String("state"))
+	if !policy.Boot {
+		state.Missed(managed(c, policy))
+	}
+	return verify.Check(data, trust, policy, time.Now(), state)
+}
+
+// managed says what shows that this host has a firewall of fwc's, apart from the
+// state directory; "" if nothing does.
+func managed(c *command.Context, policy verify.Policy) string {
+	if why := apply.Trace(c.String("state")); why != "" {
+		return why
+	}
+	if policy.OnBoot != "" {
+		return fmt.Sprintf("%s says boot = %s, as of a host that has a firewall", c.String("policy"), policy.OnBoot)
+	}
+	return ""
+}
+
+// lost says that the state directory is gone and what shows that there was one;
+// "" if nothing does, or it is there.
+func lost(c *command.Context) string {
+	policy, err := policyOf(c)
+	if err != nil {
+		policy = verify.Policy{} // whoever asks has said so
+	}
+	why := managed(c, policy)
+	if why == "" || !apply.Gone(c.String("state")) {
+		return ""
+	}
+	return fmt.Sprintf("%s holds nothing, but %s", c.String("state"), why)
 }
 
 func policyOf(c *command.Context) (verify.Policy, error) {
