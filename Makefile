@@ -30,7 +30,7 @@ all: build
 
 build: bin/fwc
 
-bin/fwc: $(shell find cmd compiler artifact verify ci ruleset apply internal -name '*.go' -o -path 'ci/*' -type f 2>/dev/null) go.mod go.sum
+bin/fwc: $(shell find cmd compiler artifact verify ci lab ruleset apply internal -name '*.go' -o -path 'ci/*' -type f 2>/dev/null) go.mod go.sum
 	CGO_ENABLED=0 go build -trimpath -o $@ ./cmd/fwc
 
 # No compiler, lab, network client, cgo: cmd/fwc's tests hold it to that and to

@@ -29,7 +29,7 @@ var allowed = map[string][]string{
 	"artifact/sshagent":   {"artifact"},
 	"verify":              {"artifact", "ruleset", "internal/atomicfile"},
 	"apply":               {"verify", "artifact", "ruleset", "ruleset/", "internal/netns", "internal/netfilter", "internal/atomicfile"},
-	"lab":                 {"ruleset", "ruleset/", "internal/netns", "internal/netfilter"},
+	"lab":                 {"ruleset", "ruleset/dump", "ruleset/xtables", "ruleset/ipset", "ruleset/nft", "internal/netns", "internal/netfilter", "internal/atomicfile", "internal/termsafe"},
 	"ci":                  {"ruleset", "ruleset/packets", "artifact", "verify", "internal/termsafe"},
 	"internal/netns":      {},
 	"internal/facts":      {"ruleset"},
@@ -78,6 +78,7 @@ func TestForbiddenDependencies(t *testing.T) {
 		{"verify", "a host needs no compiler", []string{module + "compiler", module + "lab", module + "ruleset/packets", module + "ci", "github.com/urfave/cli/v2"}},
 		{"compiler", "a library has no flags", []string{"github.com/urfave/cli/v2"}},
 		{"ci", "a library has no flags", []string{"github.com/urfave/cli/v2"}},
+		{"lab", "a lab is told what to send", []string{module + "ruleset/packets", module + "ci", module + "compiler", module + "apply", module + "verify", module + "artifact", "github.com/urfave/cli/v2"}},
 	} {
 		for _, p := range list(t, module+rule.from) {
 			for _, never := range rule.never {
