@@ -6,9 +6,9 @@ import (
 	"fmt"
 )
 
-// ErrTooLarge says that two snapshots differ in more ways than the memory
+// ErrTooLarge says that rules tell more kinds of packets apart than the memory
 // bound allows to follow. It is wrapped.
-var ErrTooLarge = errors.New("the difference is too large")
+var ErrTooLarge = errors.New("too many kinds of packets to follow")
 
 // node is a diagram: an index of the store, or ^leaf.
 type node int32
