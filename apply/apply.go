@@ -41,6 +41,9 @@ type Options struct {
 	// LockWait bounds the wait for another fwc and for the xtables lock, 0 for
 	// DefaultLockWait.
 	LockWait time.Duration
+	// Waiting is called once, if another fwc has held the lock for a second, with
+	// who does, "" where that is not known. It may be nil.
+	Waiting func(holder string)
 	// DryRun plans and tries, and changes nothing.
 	DryRun bool
 	// Confirm is how long the change waits for Confirm when it is in effect and
@@ -175,7 +178,7 @@ type candidate struct {
 }
 
 func applyCandidate(ctx context.Context, c candidate, opts Options) (*Result, error) {
-	s, err := open(ctx, opts.State, opts.LockWait)
+	s, err := opts.open(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -119,7 +119,7 @@ func boot(ctx context.Context, opts BootOptions) (*Result, *BootNote, error) {
 	if !used {
 		return nil, nil, errNoBoot
 	}
-	s, err := open(ctx, opts.State, opts.LockWait)
+	s, err := opts.open(ctx)
 	if errors.Is(err, ErrBusy) {
 		err = &heldError{err}
 	}

@@ -32,6 +32,12 @@ type store struct {
 // journal. It waits up to wait for the lock and then returns an error that
 // wraps ErrBusy. The lock ends with close or with the process.
 func open(ctx context.Context, dir string, wait time.Duration) (*store, error) {
+	return Options{State: dir, LockWait: wait}.open(ctx)
+}
+
+// open is open that tells of a long wait.
+func (o Options) open(ctx context.Context) (*store, error) {
+	dir := o.State
 	// A rollback loads what is stored there.
 	if err := verify.CheckState(dir); err != nil {
 		return nil, err
@@ -43,7 +49,7 @@ func open(ctx context.Context, dir string, wait time.Duration) (*store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("state directory: %w", err)
 	}
-	if err := flock(ctx, f, wait); err != nil {
+	if err := flock(ctx, f, o.LockWait, o.Waiting); err != nil {
 		f.Close()
 		return nil, err
 	}
@@ -58,8 +64,14 @@ func open(ctx context.Context, dir string, wait time.Duration) (*store, error) {
 // close gives the lock back.
 func (s *store) close() { s.lock.Close() }
 
-func flock(ctx context.Context, f *os.File, wait time.Duration) error {
-	deadline := time.Now().Add(wait)
+// tellAfter is how long a wait for the lock may be before it is told.
+const tellAfter = time.Second
+
+// flock takes the lock of a file. It calls told, unless that is nil, once with who
+// holds the lock if the wait becomes long.
+func flock(ctx context.Context, f *os.File, wait time.Duration, told func(holder string)) error {
+	began := time.Now()
+	deadline := began.Add(wait)
 	for {
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		switch {
@@ -70,7 +82,14 @@ func flock(ctx context.Context, f *os.File, wait time.Duration) error {
 		case !errors.Is(err, unix.EWOULDBLOCK):
 			return fmt.Errorf("lock %s: %w", f.Name(), err)
 		case time.Now().After(deadline):
-			return fmt.Errorf("%w: %s has been locked for %v", ErrBusy, f.Name(), wait)
+			by := ""
+			if who := holder(f); who != "" {
+				by = " by " + who
+			}
+			return fmt.Errorf("%w: %s has been locked for %v%s", ErrBusy, f.Name(), wait, by)
+		case told != nil && time.Since(began) >= tellAfter:
+			told(holder(f))
+			told = nil
 		}
 		select {
 		case <-ctx.Done():

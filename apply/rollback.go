@@ -42,7 +42,7 @@ func Rollback(ctx context.Context, generation int, opts Options) (*Result, error
 	if !used {
 		return nil, fmt.Errorf("nothing was applied: %w", ErrNoGeneration)
 	}
-	s, err := open(ctx, opts.State, opts.LockWait)
+	s, err := opts.open(ctx)
 	if err != nil {
 		return nil, err
 	}

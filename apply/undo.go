@@ -147,7 +147,7 @@ func Recover(ctx context.Context, opts Options) (*Recovery, error) {
 	if used, err := inUse(opts.State); err != nil || !used {
 		return nil, err
 	}
-	s, err := open(ctx, opts.State, opts.LockWait)
+	s, err := opts.open(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -47,7 +47,7 @@ func Watch(ctx context.Context, name string, opts Options) error {
 		return err
 	}
 	defer f.Close()
-	if err := flock(ctx, f, watchdogReady); err != nil {
+	if err := flock(ctx, f, watchdogReady, nil); err != nil {
 		return err // another goes by that name
 	}
 	defer os.Remove(file)

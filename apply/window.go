@@ -87,7 +87,7 @@ func Confirm(ctx context.Context, opts Options) (*Generation, error) {
 	if !used {
 		return nil, ErrNothingWaits
 	}
-	s, err := open(ctx, opts.State, opts.LockWait)
+	s, err := opts.open(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -32,6 +32,9 @@ type applied struct {
 	// ConfirmBy is when it is undone unless fwc confirm came; absent where it
 	// stays.
 	ConfirmBy *time.Time `json:"confirmBy,omitempty"`
+	// Check is "passed", or "skipped" where nothing changed; absent without
+	// --check.
+	Check string `json:"check,omitempty"`
 }
 
 // foreignFlags say what becomes of what others put into the firewall.
@@ -63,7 +66,7 @@ func applyCommand(s Streams) *command.Command {
 			"  fwc apply fw.artifact --check 'curl -sf http://localhost/health' --check-timeout 20s\n" +
 			"  fwc apply fw.artifact --keep 'MINE-*'",
 		Flags: append(flags,
-			&command.StringFlag{Name: "check", Usage: "shell `CMD` that must exit 0 after the commit, or it is undone"},
+			&command.StringFlag{Name: "check", Usage: "shell `CMD` that must exit 0 after the commit, or it is undone; not run where nothing changes"},
 			&command.DurationFlag{Name: "check-timeout", Value: apply.DefaultCheckTimeout, Usage: "time limit of --check"},
 			&command.DurationFlag{Name: "confirm", Usage: "go back after that time unless fwc confirm came"},
 			&command.BoolFlag{Name: "boot", Usage: "no FILE: bring the last confirmed firewall back, or lock the host down"},
@@ -106,12 +109,23 @@ func runApply(c *command.Context, s Streams, dry bool) error {
 	r, err := apply.Apply(c.Context, accepted, apply.Options{
 		State: c.String("state"), Keep: keepOf(c, s), Replace: c.Bool("replace"), DryRun: dry,
 		Check: c.String("check"), CheckTimeout: c.Duration("check-timeout"),
-		Confirm: c.Duration("confirm"), Guard: true,
+		Confirm: c.Duration("confirm"), Guard: true, Waiting: waiting(s),
 	})
 	if err != nil {
 		return explain(s, err)
 	}
 	return printApplied(c, s, r)
+}
+
+// waiting says who is waited for, so that a silent terminal is not taken for one
+// that hangs.
+func waiting(s Streams) func(string) {
+	return func(holder string) {
+		if holder == "" {
+			holder = "another fwc"
+		}
+		fmt.Fprintf(s.Err, "fwc: waiting for %s, which is changing the firewall, for up to %v\n", termsafe.String(holder), apply.DefaultLockWait)
+	}
 }
 
 // hurry trades memory for time: an apply of 20,000 rules takes a second, and a
@@ -148,7 +162,7 @@ func printApplied(c *command.Context, s Streams, r *apply.Result) error {
 			Transactions: r.Transactions, Changes: changesOf(r.Changes), Fallback: r.Fallback, CommitMillis: r.CommitMillis,
 			ForeignKept: append([]apply.Foreign{}, r.ForeignKept...), ForeignLost: append([]apply.Foreign{}, r.ForeignLost...),
 			ForeignRegained: append([]apply.Foreign{}, r.ForeignRegained...), Notes: append([]string{}, r.Notes...),
-			ConfirmBy: r.ConfirmBy,
+			ConfirmBy: r.ConfirmBy, Check: checked(c, r),
 		})
 	}
 	switch r.Result {
@@ -156,6 +170,11 @@ func printApplied(c *command.Context, s Streams, r *apply.Result) error {
 		fmt.Fprintf(s.Out, "unchanged: the live firewall is as wanted (generation %d)\n", r.Generation)
 		if c.IsSet("confirm") {
 			fmt.Fprintln(s.Out, "nothing changed, so there is nothing to confirm")
+		}
+		// It decides whether a change stays. A failed one could undo nothing
+		// here, and would make a failure of an apply that had nothing to do.
+		if c.String("check") != "" {
+			fmt.Fprintln(s.Out, "nothing changed, so --check was not run")
 		}
 	case apply.Planned:
 		fmt.Fprintf(s.Out, "planned: %s, nothing touched\n", count(len(r.Changes), "change"))
@@ -183,6 +202,17 @@ func printApplied(c *command.Context, s Streams, r *apply.Result) error {
 		fmt.Fprintf(s.Err, "fwc: note: %s\n", termsafe.String(n))
 	}
 	return nil
+}
+
+// checked says what became of the health check.
+func checked(c *command.Context, r *apply.Result) string {
+	switch {
+	case c.String("check") == "":
+		return ""
+	case r.Result == apply.Applied:
+		return "passed"
+	}
+	return "skipped"
 }
 
 // printKept says what content of others stays, one line for each who vouches for

@@ -32,7 +32,7 @@ func runBoot(c *command.Context, s Streams) error {
 	}
 	policy.Boot = true
 	r, err := apply.Boot(c.Context, apply.BootOptions{
-		Options:    apply.Options{State: c.String("state"), Keep: append(slices.Clone(policy.Keep), c.StringSlice("keep")...)},
+		Options:    apply.Options{State: c.String("state"), Keep: append(slices.Clone(policy.Keep), c.StringSlice("keep")...), Waiting: waiting(s)},
 		Management: policy.Management,
 		Strict:     policy.OnBoot != "" || bad != nil,
 		Accept: func(ctx context.Context, data []byte) (*verify.Accepted, error) {

@@ -25,7 +25,7 @@ func confirmCommand(s Streams) *command.Command {
 			if c.Args().Present() {
 				return usagef("confirm takes no argument: %q", c.Args().First())
 			}
-			g, err := apply.Confirm(c.Context, apply.Options{State: c.String("state")})
+			g, err := apply.Confirm(c.Context, apply.Options{State: c.String("state"), Waiting: waiting(s)})
 			if err != nil {
 				return err
 			}

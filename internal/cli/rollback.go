@@ -35,7 +35,7 @@ func rollbackCommand(s Streams) *command.Command {
 			}
 			r, err := apply.Rollback(c.Context, generation, apply.Options{
 				State: c.String("state"), Keep: keepOf(c, s), Replace: c.Bool("replace"), DryRun: c.Bool("dry-run"),
-				Guard: true,
+				Guard: true, Waiting: waiting(s),
 			})
 			if err != nil {
 				return explain(s, err)
