@@ -117,7 +117,7 @@ func TestWriters(t *testing.T) {
 				}
 				_, err := states[0]()
 				h.must(err)
-				w := h.writer(ipt, 4*time.Millisecond)
+				w := h.writer(ipt, 5*time.Millisecond)
 				jail := exec.Command("sh", "-c", strings.NewReplacer("IPT", ipt, "DIR", dir).Replace(bans))
 				var said strings.Builder
 				jail.Stdout, jail.Stderr = &said, &said

@@ -28,4 +28,4 @@ func runApp(ctx context.Context, args []string, s Streams) error {
 }
 
 // elsewhere are the commands that hosts do not have.
-var elsewhere = []string{"build", "diff", "lint", "keygen", "sign", "bundle", "completion"}
+var elsewhere = []string{"build", "diff", "lint", "keygen", "sign", "bundle", "trace", "completion"}

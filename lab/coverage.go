@@ -1,0 +1,152 @@
+package lab
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/fwc-dev/fwc/ruleset"
+)
+
+// CoverageSchema is Coverage.Schema.
+const CoverageSchema = "fwc.coverage/v1"
+
+// Coverage says how many packets each rule of a firewall met. As JSON it is a
+// coverage profile. Chains without rules are not in it.
+type Coverage struct {
+	Schema string          `json:"schema"`
+	Digest string          `json:"digest"` // of the snapshot
+	Rules  int             `json:"rules"`  // those that are counted
+	Met    int             `json:"met"`
+	Chains []ChainCoverage `json:"chains"`
+}
+
+// ChainCoverage is one chain's.
+type ChainCoverage struct {
+	Backend ruleset.Backend `json:"backend"`
+	Family  ruleset.Family  `json:"family"`
+	Table   string          `json:"table"`
+	Native  bool            `json:"native,omitempty"`
+	Chain   string          `json:"chain"`
+	// Counted is false where the kernel's counters cannot be read: arptables
+	// and ebtables of the legacy backend.
+	Counted bool           `json:"counted"`
+	Rules   []RuleCoverage `json:"rules"`
+}
+
+// RuleCoverage is one rule's, in the order of the chain.
+type RuleCoverage struct {
+	Text    string `json:"text"`
+	Source  string `json:"source,omitempty"` // the script's line, FILE:LINE
+	File    string `json:"file,omitempty"`
+	Line    int    `json:"line,omitempty"`
+	Packets uint64 `json:"packets"`
+}
+
+// NewCoverage returns the coverage of a snapshot that no packet has met.
+func NewCoverage(s *ruleset.Snapshot) *Coverage {
+	c := &Coverage{Schema: CoverageSchema, Digest: s.Digest(), Chains: []ChainCoverage{}}
+	for _, t := range s.Tables {
+		for _, ch := range t.Chains {
+			if len(ch.Rules) == 0 {
+				continue
+			}
+			cc := ChainCoverage{Backend: t.Backend, Family: t.Family, Table: t.Name, Native: t.Native, Chain: ch.Name, Counted: true}
+			if t.Backend == ruleset.Legacy && t.Family != ruleset.IPv4 && t.Family != ruleset.IPv6 {
+				cc.Counted = false
+			}
+			for _, r := range ch.Rules {
+				cc.Rules = append(cc.Rules, RuleCoverage{Text: r.Text, Source: r.Source.String(), File: r.Source.File, Line: r.Source.Line})
+			}
+			c.Chains = append(c.Chains, cc)
+		}
+	}
+	c.sum()
+	return c
+}
+
+func (c *Coverage) sum() {
+	c.Rules, c.Met = 0, 0
+	for i := range c.Chains {
+		if ch := &c.Chains[i]; ch.Counted {
+			c.Rules += len(ch.Rules)
+			c.Met += ch.met()
+		}
+	}
+}
+
+// met returns how many of the chain's rules packets met.
+func (c *ChainCoverage) met() (n int) {
+	for i := range c.Rules {
+		if c.Rules[i].Packets > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// ErrOtherFirewall says that a coverage is not of the firewall at hand.
+var ErrOtherFirewall = errors.New("the coverage is of another firewall")
+
+// Add adds another coverage of the same firewall. The error is ErrOtherFirewall
+// if it is of another.
+func (c *Coverage) Add(o *Coverage) error {
+	if c.Digest != o.Digest || len(c.Chains) != len(o.Chains) {
+		return ErrOtherFirewall
+	}
+	for i := range c.Chains {
+		if len(c.Chains[i].Rules) != len(o.Chains[i].Rules) {
+			return ErrOtherFirewall
+		}
+	}
+	for i := range c.Chains {
+		for j := range c.Chains[i].Rules {
+			c.Chains[i].Rules[j].Packets += o.Chains[i].Rules[j].Packets
+		}
+	}
+	c.sum()
+	return nil
+}
+
+// Percent returns how many of the counted rules packets met, in percent; 100 if
+// there are none.
+func (c *Coverage) Percent() float64 { return percent(c.Met, c.Rules) }
+
+func percent(n, of int) float64 {
+	if of == 0 {
+		return 100
+	}
+	return 100 * float64(n) / float64(of)
+}
+
+// MaxProfile is how many bytes a profile may have.
+const MaxProfile = 64 << 20
+
+// ReadCoverage reads a coverage profile and takes it for that of a snapshot:
+// texts and lines are the snapshot's, the counts the profile's. The error wraps
+// ErrOtherFirewall if it is of another.
+func ReadCoverage(r io.Reader, s *ruleset.Snapshot) (*Coverage, error) {
+	var read Coverage
+	dec := json.NewDecoder(io.LimitReader(r, MaxProfile))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&read); err != nil {
+		return nil, fmt.Errorf("not a coverage profile: %w", err)
+	}
+	if read.Schema != CoverageSchema {
+		return nil, fmt.Errorf("not a coverage profile: its schema is %q, not %q", read.Schema, CoverageSchema)
+	}
+	c := NewCoverage(s)
+	if err := c.Add(&read); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// WriteJSON writes the coverage profile.
+func (c *Coverage) WriteJSON(w io.Writer) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(c)
+}
