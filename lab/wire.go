@@ -232,3 +232,13 @@ func writeFrame(fd int, b []byte) error {
 	}
 	return unix.ENOBUFS
 }
+
+// IsOwn says whether an address is one that a router gives its wires.
+func IsOwn(a netip.Addr) bool {
+	if a.Is4() {
+		b := a.As4()
+		return b[0] == 198 && b[1] == 19
+	}
+	b := a.As16()
+	return b[0] == 0x20 && b[1] == 1 && b[2] == 0 && b[3] == 2
+}

@@ -29,6 +29,7 @@ var allowed = map[string][]string{
 	"artifact/sshagent":   {"artifact"},
 	"verify":              {"artifact", "ruleset", "internal/atomicfile"},
 	"apply":               {"verify", "artifact", "ruleset", "ruleset/", "internal/netns", "internal/netfilter", "internal/atomicfile"},
+	"internal/prove":      {"ruleset", "ruleset/packets", "lab"},
 	"lab":                 {"ruleset", "ruleset/dump", "ruleset/xtables", "ruleset/ipset", "ruleset/nft", "internal/netns", "internal/netfilter", "internal/atomicfile", "internal/termsafe"},
 	"ci":                  {"ruleset", "ruleset/packets", "artifact", "verify", "internal/termsafe"},
 	"internal/netns":      {},

@@ -21,6 +21,7 @@ type generator struct {
 	addresses []netip.Addr
 	ports     []uint16
 	atoms     bool
+	loads     bool     // on a kernel, whatever the unknowns
 	sets      []string // names with their number of dimensions: "s1 2"
 }
 
@@ -213,6 +214,9 @@ func (g *generator) module(table, chain string, base bool) string {
 			}
 			return out
 		}
+	}
+	if g.atoms && g.loads && (!base || chain != "OUTPUT" && chain != "POSTROUTING") {
+		return pick(g, "-m limit --limit 5/min", "-m string --string \"x\" --algo bm --to 65535", "-m addrtype "+g.not(30)+"--dst-type LOCAL")
 	}
 	if g.atoms {
 		return pick(g, "-m limit --limit 5/min", "-m string --string \"x\" --algo bm --to 65535", "-m addrtype "+g.not(30)+"--dst-type LOCAL", "-m owner --uid-owner 7")

@@ -1,6 +1,7 @@
 package packets
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/fwc-dev/fwc/ruleset"
@@ -45,17 +46,11 @@ func (s *Space) Rules() (all, withAtoms int) { return s.program.rules, s.program
 // Atoms returns the unknowns, by text.
 func (s *Space) Atoms() []Atom {
 	out := slices.Clone(s.program.atoms)
-	slices.SortFunc(out, func(a, b Atom) int {
-		switch {
-		case a.String() < b.String():
-			return -1
-		case a.String() > b.String():
-			return 1
-		}
-		return 0
-	})
+	slices.SortFunc(out, compareAtoms)
 	return out
 }
+
+func compareAtoms(a, b Atom) int { return cmp.Compare(a.String(), b.String()) }
 
 // Step is a rule that a packet fits, or a policy that it meets.
 type Step struct {

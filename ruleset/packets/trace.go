@@ -10,6 +10,8 @@ type tracer struct {
 	steps   []Step
 	// decided is the step that decided the verdict, if any.
 	decided []Step
+	// asked are the unknowns that were asked for, if it is not nil.
+	asked map[Atom]bool
 }
 
 type result struct {
@@ -101,7 +103,7 @@ func (t *tracer) chain(c *chain, at place) result {
 		case finish:
 			return result{ends, a.final, a.with}
 		case either, eitherAccept:
-			if !t.packet.Holds[t.atoms[a.unknown].String()] {
+			if !t.holds(t.atoms[a.unknown]) {
 				return result{ends, a.final, a.with}
 			}
 			t.apply(a.effect, at)
@@ -116,6 +118,14 @@ func (t *tracer) chain(c *chain, at place) result {
 		}
 	}
 	return result{kind: continues}
+}
+
+// holds says whether an unknown holds.
+func (t *tracer) holds(a Atom) bool {
+	if t.asked != nil {
+		t.asked[a] = true
+	}
+	return t.packet.Holds[a.String()]
 }
 
 func (r *rule) step() Step {
@@ -194,7 +204,7 @@ func (t *tracer) test(c *condition, at place) bool {
 		if k := t.effect.translation; k != 0 && t.readsDst[c.atom] {
 			a = t.behind(a, int(k))
 		}
-		return t.packet.Holds[a.String()]
+		return t.holds(a)
 	}
 	v := t.packet.valueOf(c.field)
 	switch c.field {

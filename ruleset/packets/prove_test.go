@@ -1,0 +1,85 @@
+package packets_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/fwc-dev/fwc/internal/netns"
+	"github.com/fwc-dev/fwc/internal/prove"
+	"github.com/fwc-dev/fwc/ruleset/packets"
+)
+
+func TestMain(m *testing.M) {
+	netns.Main() // the stage in which examples are proved
+	os.Exit(m.Run())
+}
+
+// TestProveMutations compares random rulesets with what a few changes made of
+// them, and sends each region's example through both. FWC_PROVE=N makes it
+// N/20 examples.
+func TestProveMutations(t *testing.T) {
+	if testing.Short() {
+		t.Skip("hundreds of routers")
+	}
+	want := 300
+	if s := os.Getenv("FWC_PROVE"); s != "" {
+		n, err := strconv.Atoi(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want = n / 20
+	}
+	seed := packets.SeedOf(t)
+	t.Logf("seed %d", seed)
+	start := time.Now()
+	first, _ := strconv.ParseUint(os.Getenv("FWC_ROUND"), 10, 64)
+	proved, unproved := 0, 0
+	reasons := map[string]int{}
+	kinds := map[string]int{}
+	for round := first; proved+unproved < want && !t.Failed(); round++ {
+		old, new, texts, err := packets.Mutants(seed, round)
+		if err != nil {
+			t.Fatalf("round %d: %v\n%s", round, err, texts[0])
+		}
+		report, err := packets.Diff(context.Background(), old, new, packets.Options{MaxRegions: 12})
+		if err != nil {
+			t.Fatalf("round %d: %v", round, err)
+		}
+		if len(report.Regions) == 0 {
+			continue
+		}
+		proofs, err := prove.Regions(context.Background(), old, new, report.Regions)
+		if err != nil {
+			t.Fatalf("FWC_SEED=%d FWC_ROUND=%d: %v\n%s", seed, round, err, texts[0])
+		}
+		for i, p := range proofs {
+			r := &report.Regions[i]
+			switch {
+			case p.NotProved != "":
+				unproved++
+				reasons[p.NotProved]++
+				continue
+			case !p.Agrees():
+				t.Errorf("FWC_SEED=%d FWC_ROUND=%d: %s %s %s: %+v\nregion %s\nexample %+v\nclaimed %s → %s\n%s\n---\n%s", seed, round, r.Journey, r.Change, p.Sent, p,
+					r.Words(), r.Example, r.ExampleOld, r.ExampleNew, texts[0], texts[1])
+			}
+			proved++
+			kinds[string(r.Journey)]++
+			kinds[string(r.Change)]++
+			kinds[r.Example.State.String()]++
+			kinds[string(r.ExampleNew.Verdict)]++
+		}
+	}
+	t.Logf("%d examples agree with the kernels in %s: %v", proved, time.Since(start).Round(time.Millisecond), kinds)
+	t.Logf("%d examples (%d %%) could not be proved:", unproved, 100*unproved/max(1, proved+unproved))
+	for reason, n := range reasons {
+		t.Log(fmt.Sprintf("%5d  %s", n, reason))
+	}
+	if proved < (proved+unproved)*3/4 {
+		t.Error("too few examples are proved for the test to show much")
+	}
+}
