@@ -22,9 +22,9 @@ func TestParties(t *testing.T) {
 	m.apply("old", "")
 	m.run(`printf '[sshd]\nenabled = true\nbackend = systemd\nbanaction = iptables-multiport\n' >/etc/fail2ban/jail.local
 		systemctl start fail2ban && systemctl start docker`)
-	m.until(time.Minute, "fail2ban-client ping")
+	m.until(5*time.Minute, "fail2ban-client ping")
 	m.run("fail2ban-client set sshd banip 203.0.113.5")
-	m.until(time.Minute, "iptables-save | grep -q 'A f2b-sshd.*203.0.113.5'")
+	m.until(5*time.Minute, "iptables-save | grep -q 'A f2b-sshd.*203.0.113.5'")
 	m.run(image + " && docker run -d --name one -p 8080:80 sleeper /bin/sleep 1000")
 	theirs := m.run(parties)
 	t.Log(theirs)
@@ -41,7 +41,7 @@ func TestParties(t *testing.T) {
 
 	// They go on in what fwc left them.
 	m.run("fail2ban-client set sshd banip 203.0.113.6 && fail2ban-client set sshd unbanip 203.0.113.5")
-	m.until(time.Minute, "iptables-save | grep -q 'A f2b-sshd.*203.0.113.6' && ! iptables-save | grep -q 'A f2b-sshd.*203.0.113.5'")
+	m.until(5*time.Minute, "iptables-save | grep -q 'A f2b-sshd.*203.0.113.6' && ! iptables-save | grep -q 'A f2b-sshd.*203.0.113.5'")
 	m.run("docker run -d --name two -p 8081:80 sleeper /bin/sleep 1000 && docker rm -f one")
 	theirs = m.run(parties)
 	m.apply("old", "")
