@@ -65,6 +65,20 @@ func (e *HostError) Error() string {
 	return "this host is not one that the artifact was built for: " + strings.Join(parts, "; ")
 }
 
+// Constraint says whether a constraint on kernels and iptables could take this
+// host: every other part must be the build's.
+func (e *HostError) Constraint() bool {
+	return len(e.Labels) == 0 && slices.ContainsFunc(e.Builds, func(b BuildMismatch) bool {
+		return !slices.ContainsFunc(b.Mismatches, func(m Mismatch) bool {
+			return m.Have == "" || !slices.Contains(constrained, m.What)
+		})
+	})
+}
+
+// constrained are the parts that constraints are for, by a Mismatch's What.
+// arptables and ebtables come from the source of iptables, with its version.
+var constrained = []string{"kernel", "iptables", "arptables", "ebtables"}
+
 func words(list []Mismatch) []string {
 	var out []string
 	for _, m := range list {
@@ -112,7 +126,6 @@ func matchBuild(b *artifact.Build, have ruleset.Toolchain, accept artifact.Accep
 		m.compare("iptables", want.IPTables, have.IPTables, iptables)
 		m.compare("iptables backend", string(want.Backend), string(have.Backend), nil)
 	}
-	// arptables and ebtables come from the source of iptables, with its version.
 	if uses[ruleset.ARPTables] {
 		m.compare("arptables", want.ARPTables, have.ARPTables, iptables)
 	}

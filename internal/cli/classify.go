@@ -83,6 +83,9 @@ func classifyApply(err error) (int, string) {
 		if len(host.Builds) == 0 {
 			return exitHostMismatch, "the labels of this host are in its policy, lines label.KEY = VALUE"
 		}
+		if !host.Constraint() {
+			return exitHostMismatch, "build on such a host: flags take another kernel or iptables version, nothing else"
+		}
 		return exitHostMismatch, "build on such a host, or accept others on purpose: --accept-kernel, --accept-iptables"
 	case errors.Is(err, apply.ErrBusy), errors.Is(err, netfilter.ErrLocked), errors.Is(err, netfilter.ErrChanging):
 		return exitBusy, "wait for the other program and run it again"
