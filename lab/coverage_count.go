@@ -4,27 +4,27 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
-	"sync"
-	"time"
 
 	"github.com/fwc-dev/fwc/internal/netfilter"
 	"github.com/fwc-dev/fwc/ruleset"
+	"golang.org/x/sys/unix"
 )
 
 // Counter counts the packets that the rules of one router meet. The rules of
 // the iptables programs have counters of their own, those of nft need not:
 // there it is the kernel's trace.
 type Counter struct {
-	snap  *ruleset.Snapshot
-	base  *Coverage
-	trace *netfilter.Tracer
+	snap *ruleset.Snapshot
+	base *Coverage
+	// trace is nil without tables of nft; ours says that it is the Counter's own.
+	trace *Tracer
+	ours  bool
+	from  map[owner]uint64
 	stop  chan struct{}
-	done  sync.WaitGroup
-
-	traced map[owner]uint64
-	err    error
+	done  chan error
 }
 
 // owner is a rule's place.
@@ -35,46 +35,43 @@ type owner struct {
 }
 
 // StartCoverage begins to count in the calling thread's network namespace, into
-// which snap has been loaded.
-func StartCoverage(ctx context.Context, snap *ruleset.Snapshot) (*Counter, error) {
+// which snap has been loaded. t is a trace that is under way there already, whose
+// Hear or Take is called often enough; nil if there is none.
+func StartCoverage(ctx context.Context, snap *ruleset.Snapshot, t *Tracer) (*Counter, error) {
 	base, err := readCounters(ctx, snap)
 	if err != nil {
 		return nil, err
 	}
-	c := &Counter{snap: snap, base: base, traced: map[owner]uint64{}, stop: make(chan struct{})}
-	if !slices.ContainsFunc(snap.Tables, func(t ruleset.Table) bool { return t.Native }) {
+	c := &Counter{snap: snap, base: base}
+	switch {
+	case !slices.ContainsFunc(snap.Tables, func(t ruleset.Table) bool { return t.Native }):
+		return c, nil
+	case t != nil:
+		if err := t.Hear(); err != nil {
+			return nil, err
+		}
+		c.trace, c.from = t, maps.Clone(t.met)
 		return c, nil
 	}
-	if c.trace, err = netfilter.Trace(ctx, netfilter.TraceOptions{NoLegacy: true}); err != nil {
+	if c.trace, err = startTrace(ctx, snap, netfilter.TraceOptions{NoLegacy: true}); err != nil {
 		return nil, err
 	}
-	c.done.Go(c.listen)
+	c.ours, c.stop, c.done = true, make(chan struct{}), make(chan error, 1)
+	go func() { c.done <- c.listen() }()
 	return c, nil
 }
 
-// listen takes the trace in pieces, before it is more than there is room for.
-func (c *Counter) listen() {
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
+// listen takes the trace as it comes, before it is more than there is room for.
+func (c *Counter) listen() error {
 	for {
-		c.take()
+		if err := c.trace.Drop(); err != nil {
+			return err
+		}
 		select {
 		case <-c.stop:
-			c.take()
-			return
-		case <-tick.C:
-		}
-	}
-}
-
-func (c *Counter) take() {
-	events, err := c.trace.Events()
-	if err != nil {
-		c.err = err
-	}
-	for _, e := range events {
-		if e.Kind == netfilter.TraceRule {
-			c.traced[owner{tableKey{e.Backend, e.Family, e.Table}, e.Chain, e.Rule}]++
+			return c.trace.Drop()
+		default:
+			_, _ = unix.Poll([]unix.PollFd{{Fd: int32(c.trace.Fd()), Events: unix.POLLIN}}, 50)
 		}
 	}
 }
@@ -85,11 +82,19 @@ func (c *Counter) take() {
 // were more than could be counted.
 func (c *Counter) Stop(ctx context.Context) (*Coverage, error) {
 	if c.trace != nil {
-		close(c.stop)
-		c.done.Wait()
-		c.trace.Close()
-		if c.err != nil {
-			return nil, c.err
+		var err error
+		if c.ours {
+			close(c.stop)
+			err = <-c.done
+			c.trace.Close()
+		} else {
+			err = c.trace.Hear()
+		}
+		if err != nil {
+			return nil, err
+		}
+		if c.trace.failed {
+			return nil, netfilter.ErrTraceLost
 		}
 	}
 	now, err := readCounters(ctx, c.snap)
@@ -100,7 +105,8 @@ func (c *Counter) Stop(ctx context.Context) (*Coverage, error) {
 		ch := &now.Chains[i]
 		for j := range ch.Rules {
 			if ch.Native {
-				ch.Rules[j].Packets = c.traced[owner{tableKey{ch.Backend, ch.Family, ch.Table}, ch.Chain, j + 1}]
+				at := owner{tableKey{ch.Backend, ch.Family, ch.Table}, ch.Chain, j + 1}
+				ch.Rules[j].Packets = c.trace.met[at] - c.from[at]
 				continue
 			}
 			ch.Rules[j].Packets -= min(c.base.Chains[i].Rules[j].Packets, ch.Rules[j].Packets)

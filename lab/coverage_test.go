@@ -40,7 +40,7 @@ func covered(t *testing.T, script string, run func()) (*lab.Coverage, *ruleset.S
 		}
 		// What was met before is not counted.
 		datagram("127.0.0.1:9")
-		c, err := lab.StartCoverage(ctx, snap)
+		c, err := lab.StartCoverage(ctx, snap, nil)
 		if err != nil {
 			return err
 		}

@@ -71,34 +71,69 @@ type Hop struct {
 }
 
 // Tracer traces the packets of one router, a network namespace into which a
-// snapshot has been loaded.
+// snapshot has been loaded. Its methods may be called from any thread, one at a
+// time.
 type Tracer struct {
 	kernel *netfilter.Tracer
 	book   *book
+	events []netfilter.TraceEvent
+	lost   bool
+	met    map[owner]uint64 // packets that rules of nf_tables met since the start
+	failed bool             // and that something of it was lost
 }
 
 // StartTrace begins to trace every packet in the calling thread's network
 // namespace, into which snap has been loaded and nothing else but what the lab
 // itself needs. It adds a table of its own.
 func StartTrace(ctx context.Context, snap *ruleset.Snapshot) (*Tracer, error) {
-	k, err := netfilter.Trace(ctx, netfilter.TraceOptions{})
+	return startTrace(ctx, snap, netfilter.TraceOptions{})
+}
+
+func startTrace(ctx context.Context, snap *ruleset.Snapshot, opt netfilter.TraceOptions) (*Tracer, error) {
+	k, err := netfilter.Trace(ctx, opt)
 	if err != nil {
 		return nil, err
 	}
-	return &Tracer{kernel: k, book: newBook(snap)}, nil
+	return &Tracer{kernel: k, book: newBook(snap), met: map[owner]uint64{}}, nil
+}
+
+// Fd returns a descriptor that is ready for reading when there is something for
+// Hear to take. In a user namespace there is room for some 300 hops until then.
+func (t *Tracer) Fd() int { return t.kernel.Fd() }
+
+// Hear takes what the kernel has told so far, for Take, and does not wait.
+func (t *Tracer) Hear() error {
+	events, err := t.kernel.Events()
+	if errors.Is(err, netfilter.ErrTraceLost) {
+		t.lost, t.failed, err = true, true, nil
+	}
+	for i := range events {
+		if e := &events[i]; e.Backend == ruleset.NFT && e.Kind == netfilter.TraceRule {
+			t.met[owner{tableKey{e.Backend, e.Family, e.Table}, e.Chain, e.Rule}]++
+		}
+	}
+	t.events = append(t.events, events...)
+	return err
 }
 
 // Take returns what packets have met since the last call. It does not wait: let
 // the packets come through first. What a packet meets after Take begins another
-// Path. It may be called from any thread, one at a time.
+// Path.
 func (t *Tracer) Take() (*Trace, error) {
-	events, err := t.kernel.Events()
-	if err != nil && !errors.Is(err, netfilter.ErrTraceLost) {
+	if err := t.Hear(); err != nil {
 		return nil, err
 	}
-	tr := assemble(t.book, events)
-	tr.Lost = err != nil
+	tr := assemble(t.book, t.events)
+	tr.Lost = t.lost
+	t.events, t.lost = nil, false
 	return tr, nil
+}
+
+// Drop is Take for nobody, and costs less.
+func (t *Tracer) Drop() error {
+	err := t.Hear()
+	t.events, t.lost = t.events[:0], false
+	return err
 }
 
 // Of returns the trace of one packet: its own path first, then those of packets

@@ -36,6 +36,7 @@ type shown struct {
 	Sysctls    []artifact.Sysctl   `json:"sysctls"`
 	Wanted     []artifact.Sysctl   `json:"wanted"` // that only a host's first namespace has
 	Members    []shownMember       `json:"members"`
+	Coverage   any                 `json:"coverage,omitempty"` // with --coverage, schema fwc.coverage/v1
 }
 
 type shownTable struct {
@@ -67,18 +68,21 @@ func showCommand(s Streams) *command.Command {
 			"  fwc show fw.artifact\n" +
 			"  fwc show fw.artifact --dump iptables | less\n" +
 			"  fwc show fw.artifact --lines | grep fw.sh:42\n" +
-			"  fwc show fw.artifact --format json | jq .tables",
-		Flags: []command.Flag{
-			formatFlag("text", "json"),
+			"  fwc show fw.artifact --format json | jq .tables" + showExamples,
+		Flags: append([]command.Flag{
+			formatFlag(showFormats...),
 			&command.StringFlag{Name: "dump", Usage: "print one `DUMP`: iptables, ip6tables, arptables, ebtables (-legacy for that backend), nft, ipset, sysctl, script"},
 			&command.BoolFlag{Name: "lines", Usage: "print each rule and set with the script's line that made it"},
-		},
+		}, showFlags()...),
 		Action: func(c *command.Context) error {
 			if c.NArg() != 1 {
 				return usagef("show wants one FILE")
 			}
 			a, err := inspect(c.Args().First())
 			if err != nil {
+				return err
+			}
+			if done, err := showCoverage(c, s, a); done {
 				return err
 			}
 			if c.Bool("lines") {

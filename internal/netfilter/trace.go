@@ -107,7 +107,7 @@ func Trace(ctx context.Context, opt TraceOptions) (*Tracer, error) {
 }
 
 func (t *Tracer) open(ctx context.Context, opt TraceOptions) error {
-	const room = 16 << 20 // some 20,000 events
+	const room = 16 << 20
 	if unix.SetsockoptInt(t.fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, room) != nil {
 		// Within a user namespace: as much as net.core.rmem_max allows.
 		_ = unix.SetsockoptInt(t.fd, unix.SOL_SOCKET, unix.SO_RCVBUF, room)
@@ -132,6 +132,23 @@ func (t *Tracer) open(ctx context.Context, opt TraceOptions) error {
 // thread, one at a time. The error wraps ErrTraceLost if something is missing,
 // beside the events that there are.
 func (t *Tracer) Events() ([]TraceEvent, error) {
+	if err := t.Hear(); err != nil {
+		return nil, err
+	}
+	events, lost := t.pending, t.lost
+	t.pending, t.lost = nil, false
+	if lost {
+		return events, ErrTraceLost
+	}
+	return events, nil
+}
+
+// Fd returns the socket, to poll for reading: there is room for some 20,000
+// events, and for 300 in a user namespace, until Hear takes them.
+func (t *Tracer) Fd() int { return t.fd }
+
+// Hear takes what has been told and keeps it for Events. It does not wait.
+func (t *Tracer) Hear() error {
 	for {
 		n, from, err := unix.Recvfrom(t.fd, t.buf, unix.MSG_DONTWAIT)
 		switch {
@@ -141,22 +158,16 @@ func (t *Tracer) Events() ([]TraceEvent, error) {
 			t.lost = true
 			continue
 		case errors.Is(err, unix.EAGAIN):
-			events := t.pending
-			t.pending = nil
-			if t.lost {
-				t.lost = false
-				return events, ErrTraceLost
-			}
-			return events, nil
+			return nil
 		case err != nil:
-			return nil, fmt.Errorf("trace: %w", err)
+			return fmt.Errorf("trace: %w", err)
 		}
 		if sa, ok := from.(*unix.SockaddrNetlink); !ok || sa.Pid != 0 {
 			continue // another process
 		}
 		msgs, err := syscall.ParseNetlinkMessage(t.buf[:n])
 		if err != nil {
-			return nil, fmt.Errorf("trace: %w", err)
+			return fmt.Errorf("trace: %w", err)
 		}
 		for _, m := range msgs {
 			if len(m.Data) < 4 {
