@@ -132,9 +132,10 @@ func Apply(ctx context.Context, a *verify.Accepted, opts Options) (*Result, erro
 		return nil, err
 	}
 	c := candidate{
-		ours:       ours,
-		artifact:   a.Artifact().Data(),
-		generation: Generation{Digest: a.Digest(), Epoch: m.Epoch, Serial: m.Serial, AllowedOlder: a.Checked().Older()},
+		ours:     ours,
+		artifact: a.Artifact().Data(),
+		generation: Generation{Digest: a.Digest(), Epoch: m.Epoch, Serial: m.Serial, AllowedOlder: a.Checked().Older(),
+			Script: m.Script.Name, Labels: m.Labels},
 		prepare: func(g *Generation) error {
 			err := a.Prepare()
 			g.AllowedOlder = a.Checked().Older()

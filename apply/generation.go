@@ -27,10 +27,18 @@ type Generation struct {
 	// Parent is the generation that it replaced, 0 for the firewall of before
 	// fwc.
 	Parent int `json:"parent"`
+	// First is the generation that replaced the firewall of before fwc, as its
+	// parents tell: itself where Parent is 0. It stays in the history as long as
+	// this one does, so that rollback 0 has where to go. 0 where that is not known.
+	First int `json:"first,omitempty"`
 	// Digest is the artifact's: of its signed payload.
 	Digest string `json:"digest"`
 	Serial uint64 `json:"serial"`
 	Epoch  uint64 `json:"epoch"`
+	// Script is the name of the script that it was built from, Labels are the
+	// artifact's.
+	Script string            `json:"script,omitempty"`
+	Labels map[string]string `json:"labels,omitempty"`
 	// AllowedOlder says that it was older than what this host had accepted, or
 	// could not be compared with that, and was taken on purpose.
 	AllowedOlder bool `json:"allowedOlder,omitempty"`

@@ -2,11 +2,13 @@ package apply
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/fwc-dev/fwc/ruleset"
 )
@@ -87,7 +89,7 @@ func (s *store) numbers() ([]int, error) {
 	}
 	var out []int
 	for _, e := range entries {
-		if n, err := strconv.Atoi(e.Name()); err == nil && n > 0 && (n <= s.Last || s.Pending != nil && s.Pending.Step == stepConfirm && n == s.Pending.To) {
+		if n, err := strconv.Atoi(e.Name()); err == nil && n > 0 && n != s.Void && (n <= s.Last || s.Pending != nil && s.Pending.Step == stepConfirm && n == s.Pending.To) {
 			out = append(out, n)
 		}
 	}
@@ -107,7 +109,7 @@ func (s *store) origin(g *Generation) (*Generation, error) {
 
 // needed returns the generations that must stay in the history: the current
 // and the confirmed one, the one that brought the current firewall about, and
-// the one that a rollback goes to.
+// the one that a rollback goes to; the first of each is kept with it, see prune.
 func (s *store) needed() (map[int]bool, error) {
 	out := map[int]bool{s.Current: true, s.Confirmed: true}
 	if s.Current == 0 {
@@ -137,12 +139,19 @@ func (s *store) prune() error {
 		return err
 	}
 	count := map[bool]int{}
-	for _, n := range all {
+	for _, n := range all { // the latest first, so that what one needs is known ahead
 		g, err := s.generation(n)
 		if err != nil {
 			return err
 		}
-		if count[g.Since != 0]++; count[g.Since != 0] <= keepGenerations || needed[n] {
+		if needed[n] {
+			needed[g.First] = true
+		}
+		if count[g.Since != 0]++; count[g.Since != 0] <= keepGenerations {
+			needed[g.First] = true
+			continue
+		}
+		if needed[n] {
 			continue
 		}
 		if err := os.RemoveAll(s.path(n)); err != nil {
@@ -150,4 +159,34 @@ func (s *store) prune() error {
 		}
 	}
 	return nil
+}
+
+// inWords lists the generations in the history: "3, 5 to 14, and 0, the firewall
+// of before fwc".
+func (s *store) inWords() string {
+	all, _ := s.numbers()
+	slices.Reverse(all)
+	var parts []string
+	for i := 0; i < len(all); {
+		k := i
+		for k+1 < len(all) && all[k+1] == all[k]+1 {
+			k++
+		}
+		switch k - i {
+		case 0:
+			parts = append(parts, strconv.Itoa(all[i]))
+		case 1:
+			parts = append(parts, strconv.Itoa(all[i]), strconv.Itoa(all[k]))
+		default:
+			parts = append(parts, fmt.Sprintf("%d to %d", all[i], all[k]))
+		}
+		i = k + 1
+	}
+	if s.Current != 0 {
+		parts = append(parts, "and 0, the firewall of before fwc")
+	}
+	if len(parts) == 0 {
+		return "nothing"
+	}
+	return strings.Join(parts, ", ")
 }

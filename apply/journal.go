@@ -34,6 +34,9 @@ type journal struct {
 	Confirmed int `json:"confirmed"`
 	// Last is the highest generation number ever given.
 	Last int `json:"last"`
+	// Void is the last generation that was undone. It counts as given, and is not
+	// in the history, also where its directory is still there.
+	Void int `json:"void,omitempty"`
 	// Pending is a change that was begun and has not ended, nil if none.
 	Pending *pending `json:"pending,omitempty"`
 	// Undone is the last change that was undone without anybody being told,

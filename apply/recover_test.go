@@ -287,21 +287,83 @@ func TestLostJournalIsRefused(t *testing.T) {
 	})
 }
 
+// TestHistoryIsBounded: the first generation stays, since the firewall of before
+// fwc is stored with it.
 func TestHistoryIsBounded(t *testing.T) {
 	onHost(t, func(h *host) {
+		h.sh("iptables -A INPUT -p tcp --dport 99 -j ACCEPT; iptables -P FORWARD DROP")
+		before := h.saves()
 		for i := range keepGenerations + 2 {
-			h.applied(h.built(fmt.Sprintf("iptables -A INPUT -s 192.0.2.%d -j ACCEPT", i)))
+			h.applied(h.built(fmt.Sprintf("iptables -A INPUT -s 192.0.2.%d -j ACCEPT", i)), replace)
 		}
 		all, err := History(h.dir)
 		h.must(err)
-		if len(all) != keepGenerations || all[0].Number != keepGenerations+2 {
+		if len(all) != keepGenerations+1 || all[0].Number != keepGenerations+2 || all[keepGenerations].Number != 1 {
 			t.Errorf("%d generations, the latest is %d", len(all), all[0].Number)
 		}
-		if _, err := Rollback(h.ctx, 1, h.options()); !errors.Is(err, ErrNoGeneration) {
-			t.Errorf("rollback to a forgotten generation: %v", err)
+		const has = "1, 3 to 12, and 0, the firewall of before fwc"
+		for n, want := range map[int]string{
+			2:  "no such generation: 2 is not in the history, which has " + has,
+			99: "no such generation: there was no generation 99 yet; the history has " + has,
+		} {
+			if _, err := Rollback(h.ctx, n, h.options()); !errors.Is(err, ErrNoGeneration) || err.Error() != want {
+				t.Errorf("rollback %d: %v", n, err)
+			}
 		}
-		if _, err := Rollback(h.ctx, BeforeFWC, h.options()); !errors.Is(err, ErrNoGeneration) {
-			t.Errorf("rollback to a forgotten start: %v", err)
+		r, err := Rollback(h.ctx, BeforeFWC, h.options())
+		h.must(err)
+		if len(r.Notes) != 1 || !strings.Contains(r.Notes[0], "generations that are no longer in the history") {
+			t.Errorf("notes %q", r.Notes)
+		}
+		if diff := cmp.Diff(before, h.saves()); diff != "" {
+			t.Errorf("not as before (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// TestNumbersAreGivenOnce undoes generations: the next has another number.
+func TestNumbersAreGivenOnce(t *testing.T) {
+	onHost(t, func(h *host) {
+		h.applied(h.built("iptables -A INPUT -i lo -j ACCEPT"))
+		b := h.built("iptables -A INPUT -j DROP")
+		if _, err := h.apply(b, func(o *Options) { o.Check = "false" }); !errors.Is(err, ErrUndone) { // 2
+			t.Errorf("error %v", err)
+		}
+		_ = h.victim(b, "readback").Wait() // 3
+		_, err := Recover(h.ctx, h.options())
+		h.must(err)
+		r := h.applied(b, confirmIn(time.Minute)) // 4
+		_, err = Rollback(h.ctx, Previous, h.options())
+		h.must(err)
+		if again := h.applied(b); r.Generation != 4 || again.Generation != 5 {
+			t.Errorf("generations %d, %d", r.Generation, again.Generation)
+		}
+		// A rollback takes no number.
+		_, err = Rollback(h.ctx, 1, h.options())
+		h.must(err)
+		// A directory that was not removed in time is no generation.
+		s, err := open(h.ctx, h.dir, time.Second)
+		h.must(err)
+		h.must(s.update(func(j *journal) { j.Void, j.Last = 6, 6 }))
+		h.must(os.CopyFS(s.path(6), os.DirFS(s.path(5))))
+		s.close()
+		list, err := History(h.dir)
+		h.must(err)
+		var numbers []int
+		for _, g := range list {
+			numbers = append(numbers, g.Number)
+		}
+		if diff := cmp.Diff([]int{5, 1}, numbers); diff != "" {
+			t.Errorf("history (-want +got):\n%s", diff)
+		}
+		if _, err := Rollback(h.ctx, 6, h.options()); !errors.Is(err, ErrNoGeneration) {
+			t.Errorf("error %v", err)
+		}
+		if r := h.applied(b); r.Generation != 7 {
+			t.Errorf("generation %d", r.Generation)
+		}
+		if _, err := os.Stat(s.path(6)); !os.IsNotExist(err) {
+			t.Errorf("it is still there: %v", err)
 		}
 	})
 }

@@ -109,8 +109,13 @@ func (s *store) former(n int) (*candidate, error) {
 		return s.beforeFWC()
 	}
 	g, err := s.generation(n)
-	if err != nil || n > s.Last {
-		return nil, fmt.Errorf("generation %d: %w", n, ErrNoGeneration)
+	switch {
+	case n > s.Last:
+		return nil, fmt.Errorf("%w: there was no generation %d yet; the history has %s", ErrNoGeneration, n, s.inWords())
+	case n == s.Void || errors.Is(err, ErrNoGeneration):
+		return nil, fmt.Errorf("%w: %d is not in the history, which has %s", ErrNoGeneration, n, s.inWords())
+	case err != nil:
+		return nil, err
 	}
 	ours, err := s.applied(g)
 	if err != nil {
@@ -130,11 +135,22 @@ func (s *store) former(n int) (*candidate, error) {
 // that led to the current one: nothing of fwc's, and what that removed.
 func (s *store) beforeFWC() (*candidate, error) {
 	list, err := s.undone(0)
+	var notes []string
+	if errors.Is(err, ErrNoGeneration) {
+		// Some in between are gone. The first is not.
+		u, ferr := s.firstUndone()
+		if ferr != nil {
+			return nil, fmt.Errorf("the firewall of before fwc is no longer in the history: %w", ferr)
+		}
+		list = append(list, *u)
+		notes = append(notes, fmt.Sprintf("what generations that are no longer in the history removed of others is not brought back: %v", err))
+		err = nil
+	}
 	if err != nil {
-		return nil, fmt.Errorf("the firewall of before fwc is no longer in the history: %w", err)
+		return nil, err
 	}
 	first := list[len(list)-1]
-	c := &candidate{ours: &ruleset.Snapshot{}, raw: first.before.Raw, undone: list, back: true,
+	c := &candidate{notes: notes, ours: &ruleset.Snapshot{}, raw: first.before.Raw, undone: list, back: true,
 		generation: Generation{Keep: first.keep}, former: map[string]string{}}
 	for _, v := range first.before.Sysctls {
 		c.former[v.Key] = v.Value
@@ -185,4 +201,27 @@ func (s *store) undone(to int) ([]undone, error) {
 		n = g.Parent
 	}
 	return out, nil
+}
+
+// firstUndone returns the first of the generations that led to the current one.
+func (s *store) firstUndone() (*undone, error) {
+	g, err := s.generation(s.Current)
+	if err == nil && g.First == 0 {
+		err = fmt.Errorf("the first generation: %w", ErrNoGeneration)
+	}
+	if err == nil {
+		g, err = s.generation(g.First)
+	}
+	if err != nil {
+		return nil, err
+	}
+	u := &undone{keep: g.Keep}
+	if u.ours, err = s.applied(g); err != nil {
+		return nil, err
+	}
+	if u.before, err = s.previous(g.Number); err != nil {
+		return nil, err
+	}
+	u.base = withLockdown(nil, u.before.Snapshot)
+	return u, nil
 }

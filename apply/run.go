@@ -128,7 +128,7 @@ func (s *store) commit(ctx context.Context, c candidate, opts Options, d *draft,
 		err = s.settle(to)
 	}
 	if errors.Is(err, netfilter.ErrGeneration) { // nothing is changed: plan again
-		return nil, errors.Join(err, s.forget(nil))
+		return nil, errors.Join(err, s.withdraw(g.Number))
 	}
 	if err != nil {
 		err = s.undo(context.WithoutCancel(ctx), opts.Committer, d.live, err)
@@ -150,6 +150,12 @@ func (s *store) commit(ctx context.Context, c candidate, opts Options, d *draft,
 		r.Generation, r.ConfirmBy = to, s.Pending.ConfirmBy
 	}
 	return r, nil
+}
+
+// withdraw takes back what begin did, where nothing was changed and nobody has
+// seen the number.
+func (s *store) withdraw(n int) error {
+	return errors.Join(s.update(func(j *journal) { j.Pending = nil }), s.discard(n))
 }
 
 // begin stores the generation and the journal's intent. dog is the watchdog
@@ -272,8 +278,7 @@ func (s *store) unchanged(c candidate, opts Options, d *draft) (*Result, error) 
 		err = s.settle(to)
 	}
 	if err != nil {
-		drop := s.update(func(j *journal) { j.Pending = nil })
-		return nil, errors.Join(err, drop, s.discard(g.Number))
+		return nil, errors.Join(err, s.withdraw(g.Number))
 	}
 	if c.back {
 		_ = s.discard(g.Number)

@@ -13,9 +13,18 @@ func (s *store) storeAhead(c *candidate, d *draft) {
 
 // store begins to store the generation.
 func (s *store) store(c *candidate, d *draft) {
+	if s.Void != 0 {
+		_ = s.drop(s.Void) // left by one that was cut short while it forgot it
+	}
 	g := c.generation
 	g.Number, g.Parent, g.At = s.Last+1, s.Current, time.Now().UTC().Truncate(time.Second)
 	g.Keep = d.keep
+	switch {
+	case g.Parent == 0:
+		g.First = g.Number
+	case d.last != nil:
+		g.First = d.last.First
+	}
 	if !c.back {
 		g.Former, g.Since = formerValues(d.formerOf(), d.base, c.ours, d.live.Snapshot), d.since(*c)
 	}

@@ -100,19 +100,23 @@ func (s *store) bring(ctx context.Context, committer Committer, now, before *Sta
 }
 
 // forget drops the pending change from the journal and what was stored for it.
-// The note is for who asks later, nil where the user is told now.
+// The note is for who asks later, nil where the user is told now. The number of a
+// generation that was begun is not given again: logs and people have it.
 func (s *store) forget(note *Undone) error {
-	n := 0
-	if s.Pending != nil {
-		n = s.Pending.Generation
+	p := s.Pending
+	if p == nil || p.Generation <= s.Last {
+		return s.update(func(j *journal) { j.Pending, j.Undone = nil, note })
 	}
-	if err := s.update(func(j *journal) { j.Pending, j.Undone = nil, note }); err != nil {
-		return err
+	err := s.update(func(j *journal) {
+		j.Pending, j.Undone, j.Void = nil, note, p.Generation
+		if p.To == p.Generation { // else it is a rollback's, and nobody has seen it
+			j.Last = p.Generation
+		}
+	})
+	if err == nil {
+		_ = s.drop(p.Generation)
 	}
-	if n > s.Last {
-		_ = s.discard(n)
-	}
-	return nil
+	return err
 }
 
 // discard removes what is stored of a generation that did not come to be.
@@ -120,8 +124,10 @@ func (s *store) discard(n int) error {
 	if n <= s.Last {
 		return nil
 	}
-	return os.RemoveAll(s.path(n))
+	return s.drop(n)
 }
+
+func (s *store) drop(n int) error { return os.RemoveAll(s.path(n)) }
 
 // Recovery says what became of a change that was cut short, by a crash or a
 // power cut, or not confirmed in time.

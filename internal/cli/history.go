@@ -2,11 +2,15 @@ package cli
 
 import (
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/fwc-dev/fwc/apply"
 	"github.com/fwc-dev/fwc/internal/command"
+	"github.com/fwc-dev/fwc/internal/termsafe"
 )
 
 // history is the JSON of fwc history, schema fwc.history/v1.
@@ -47,7 +51,7 @@ func historyCommand(s Streams) *command.Command {
 				return writeJSON(s.Out, v)
 			}
 			w := tabwriter.NewWriter(s.Out, 0, 8, 2, ' ', 0)
-			fmt.Fprintln(w, "\tGENERATION\tAPPLIED\tSERIAL\tDIGEST\t")
+			fmt.Fprintln(w, "\tGENERATION\tAPPLIED\tSERIAL\tDIGEST\tSCRIPT\tLABELS\t")
 			for _, g := range list {
 				mark := ""
 				if g.Number == v.Current {
@@ -60,12 +64,22 @@ func historyCommand(s Streams) *command.Command {
 				case g.AllowedOlder:
 					note = "older, allowed on purpose"
 				}
-				fmt.Fprintf(w, "%s\t%d\t%s\t%d\t%.16s\t%s\n", mark, g.Number, g.At.Format(time.RFC3339), g.Serial, g.Digest, note)
+				fmt.Fprintf(w, "%s\t%d\t%s\t%d\t%.16s\t%s\t%s\t%s\n", mark, g.Number, g.At.Format(time.RFC3339), g.Serial, g.Digest,
+					termsafe.String(g.Script), termsafe.String(labelsOf(g.Labels)), note)
 			}
 			if v.Current == 0 && len(list) > 0 {
-				fmt.Fprintln(w, "*\t0\t\t\t\tthe firewall of before fwc")
+				fmt.Fprintln(w, "*\t0\t\t\t\t\t\tthe firewall of before fwc")
 			}
 			return w.Flush()
 		},
 	}
+}
+
+// labelsOf writes labels in one word: "role=web,site=fra1".
+func labelsOf(labels map[string]string) string {
+	var out []string
+	for _, k := range slices.Sorted(maps.Keys(labels)) {
+		out = append(out, k+"="+labels[k])
+	}
+	return strings.Join(out, ",")
 }
