@@ -16,6 +16,10 @@ import (
 // the host is locked down instead.
 const bootWait = 2 * time.Minute
 
+// bootLockWait is how long a boot waits for another fwc: nothing else will come
+// after it and do what it is for.
+const bootLockWait = time.Minute
+
 // errNoBoot says that there is nothing for a boot to bring back.
 var errNoBoot = errors.New("nothing was ever confirmed here")
 
@@ -60,10 +64,15 @@ func (e *LockdownError) Unwrap() []error {
 //
 // If anything keeps it from that, the host is locked down, and the error is a
 // *LockdownError; unless the live firewall is the confirmed one already, which
-// then stands, or another fwc is at work, or nothing was ever confirmed and opts
-// is not Strict. Result is
-// nil with an error, and where there is nothing to bring back.
+// then stands, or another one waits for its confirmation, or nothing was ever
+// confirmed and opts is not Strict. Another fwc at work is waited for, a minute if
+// opts.LockWait does not say: if it holds on to the lock for longer, what it has
+// brought about by then decides. Result is nil with an error, and where there is
+// nothing to bring back.
 func Boot(ctx context.Context, opts BootOptions) (*Result, error) {
+	if opts.LockWait == 0 {
+		opts.LockWait = bootLockWait
+	}
 	opts.Options = opts.withDefaults()
 	opts.Replace, opts.Confirm, opts.Guard, opts.DryRun = true, 0, false, false
 	r, note, err := boot(ctx, opts)
@@ -74,10 +83,13 @@ func Boot(ctx context.Context, opts BootOptions) (*Result, error) {
 	if errors.Is(err, errNoBoot) && !opts.Strict {
 		return nil, nil
 	}
-	if errors.As(err, new(*heldError)) {
+	if errors.As(err, new(*WaitingError)) {
 		return nil, err
 	}
 	if alreadyBack(ctx, opts.Options) {
+		return nil, err
+	}
+	if errors.As(err, new(*heldError)) && underWay(ctx, opts.Options) {
 		return nil, err
 	}
 	e := &LockdownError{Cause: err}
@@ -98,7 +110,27 @@ func alreadyBack(ctx context.Context, opts Options) bool {
 	return err == nil && st.stands()
 }
 
-// heldError says that another fwc is at work: the firewall is its business.
+// underWay says whether the firewall of before a change that another fwc is at, or
+// the one that it is to bring, is in effect: the change may take its time after
+// that, for a check.
+func underWay(ctx context.Context, opts Options) bool {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lockdownWait)
+	defer cancel()
+	s, err := look(opts.State)
+	if err != nil || s.Pending == nil {
+		return false
+	}
+	for _, n := range []int{s.Current, s.Pending.To} {
+		st := &Status{}
+		at := &store{dir: s.dir, journal: &journal{Current: n}}
+		if n != 0 && at.inspect(ctx, opts, st) == nil && st.Applied != nil && len(st.Drift) == 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// heldError says that another fwc is at work.
 type heldError struct{ error }
 
 // Unwrap returns the ErrBusy.
@@ -106,7 +138,7 @@ func (e *heldError) Unwrap() error { return e.error }
 
 // stands says whether the confirmed firewall is in effect, and one at all.
 func (st *Status) stands() bool {
-	return st.Applied != nil && st.Confirmed && !st.Busy && st.Unfinished == nil && len(st.Drift) == 0
+	return st.Applied != nil && st.Confirmed && !st.Busy && st.Unfinished == nil && len(st.Drift) == 0 && !st.LockedDown
 }
 
 func boot(ctx context.Context, opts BootOptions) (*Result, *BootNote, error) {
@@ -130,7 +162,7 @@ func boot(ctx context.Context, opts BootOptions) (*Result, *BootNote, error) {
 	s.fault = opts.fault
 	// In the same boot of the kernel: somebody starts the service by hand.
 	if err := s.waiting(); err != nil {
-		return nil, nil, &heldError{err}
+		return nil, nil, err
 	}
 	dropDeadWatchdogs(s.dir)
 	var recovered *Recovery

@@ -3,6 +3,7 @@ package apply
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -219,6 +220,12 @@ func (h *host) lockedDown() {
 	}
 	if st, err := Inspect(h.ctx, h.options()); err == nil && (!st.LockedDown || st.stands()) {
 		h.t.Errorf("status %+v", st)
+	} else if err == nil {
+		for _, c := range st.Drift {
+			if strings.Contains(strings.ToLower(fmt.Sprintf("%+v", c)), "lockdown") {
+				h.t.Errorf("the lockdown is drift: %v", c)
+			}
+		}
 	}
 }
 
@@ -243,7 +250,12 @@ func TestBootNeverEndsOnNothing(t *testing.T) {
 		{"artifact altered", spoil("generations/1/artifact"), nil},
 		{"artifact lost", remove("generations/1/artifact"), nil},
 		{"generation lost", remove("generations/1"), nil},
-		{"description altered", spoil("generations/1/generation.json"), nil},
+		{"description altered", func(h *host) {
+			name := filepath.Join(h.dir, "generations/1/generation.json")
+			text, err := os.ReadFile(name)
+			h.must(err)
+			h.must(os.WriteFile(name, []byte(strings.Replace(string(text), `"applied": "`, `"applied": "0`, 1)), 0o600))
+		}, nil},
 		{"dumps altered", spoil("generations/1/applied/iptables.rules"), nil},
 		{"journal altered", func(h *host) { h.must(os.WriteFile(journalPath(h.dir), []byte("{"), 0o600)) }, nil},
 		{"journal lost", remove("journal.json"), nil},
@@ -317,23 +329,76 @@ func TestBootNeverEndsOnNothing(t *testing.T) {
 	}
 }
 
-// TestBootWaitsForOthers leaves the firewall to another fwc that is at work.
+// TestBootWaitsForOthers has another fwc hold the lock: a boot waits for it, and
+// ends on a firewall whatever becomes of it.
 func TestBootWaitsForOthers(t *testing.T) {
+	wait := func(d time.Duration) func(*BootOptions) { return func(o *BootOptions) { o.LockWait = d } }
+	for _, tt := range []struct {
+		name   string
+		before string        // on the host
+		hold   time.Duration // 0 for ever
+		edit   func(*BootOptions)
+		check  func(h *host, sa *ruleset.Snapshot, r *Result, err error)
+	}{
+		{"until it ends", "iptables -F", 500 * time.Millisecond, wait(10 * time.Second), func(h *host, sa *ruleset.Snapshot, r *Result, err error) {
+			h.must(err)
+			if r.Result != Applied {
+				t.Errorf("result %+v", r)
+			}
+			h.is(sa)
+		}},
+		{"in vain, and nothing is there", "iptables -F", 0, wait(100 * time.Millisecond), func(h *host, _ *ruleset.Snapshot, _ *Result, err error) {
+			if !errors.As(err, new(*LockdownError)) || !errors.Is(err, ErrBusy) {
+				t.Errorf("error %v", err)
+			}
+			h.lockedDown()
+		}},
+		{"in vain, and the firewall is there", ":", 0, wait(100 * time.Millisecond), func(h *host, sa *ruleset.Snapshot, _ *Result, err error) {
+			if !errors.Is(err, ErrBusy) || errors.As(err, new(*LockdownError)) {
+				t.Errorf("error %v", err)
+			}
+			h.is(sa)
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			onHost(t, func(h *host) {
+				sa := h.built(scriptA)
+				data, trust := h.signed(sa, uint64(time.Now().Unix()))
+				h.take(data, trust)
+				s, err := open(h.ctx, h.dir, time.Second) // a fork beside may hold it until its exec
+				h.must(err)
+				defer s.close()
+				if tt.hold > 0 {
+					time.AfterFunc(tt.hold, s.close)
+				}
+				h.sh(tt.before)
+				opts := h.judge(trust, "", "")
+				tt.edit(&opts)
+				r, err := Boot(h.ctx, opts)
+				tt.check(h, sa, r, err)
+			})
+		})
+	}
+}
+
+// TestBootBesideACheck has the other fwc run a long check with its firewall in
+// effect: that stays.
+func TestBootBesideACheck(t *testing.T) {
 	onHost(t, func(h *host) {
 		data, trust := h.signed(h.built(scriptA), uint64(time.Now().Unix()))
 		h.take(data, trust)
-		s, err := open(h.ctx, h.dir, time.Second) // a fork beside may hold it until its exec
-		h.must(err)
-		defer s.close()
-		h.sh("iptables -F")
+		sb := h.built(scriptB)
 		opts := h.judge(trust, "", "")
 		opts.LockWait = 100 * time.Millisecond
-		if _, err := Boot(h.ctx, opts); !errors.Is(err, ErrBusy) || errors.As(err, new(*LockdownError)) {
-			t.Errorf("error %v", err)
-		}
-		if live := h.live(&ruleset.Snapshot{}); lockedDown(live) {
-			t.Error("it locked the host down")
-		}
+		h.withFault(func(point string) error {
+			if point == "settle" {
+				if _, err := Boot(h.ctx, opts); !errors.Is(err, ErrBusy) || errors.As(err, new(*LockdownError)) {
+					t.Errorf("error %v", err)
+				}
+			}
+			return nil
+		}, func() { h.applied(sb) })
+		h.is(sb)
 	})
 }
 
@@ -401,7 +466,7 @@ func TestLockdownLetsManagementIn(t *testing.T) {
 				h.must(way(h, policy.Management)) // again
 				reach("locked down", map[string]bool{"192.0.2.1 22": true, "192.0.2.1 80": false, "2001:db8::1 22": true, "2001:db8::1 80": false})
 				h.sh("timeout 1 bash -c 'echo > /dev/tcp/127.0.0.1/80' 2>&1 | grep -q refused")
-				if st := h.status(); !st.LockedDown || st.stands() {
+				if st := h.status(); !st.LockedDown || st.stands() || len(st.Drift) > 0 {
 					t.Errorf("status %+v", st)
 				}
 				r := h.applied(base)

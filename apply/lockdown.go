@@ -207,6 +207,19 @@ func lockedDown(live *ruleset.Snapshot) bool {
 	return false
 }
 
+// ofLockdown says whether a difference between firewalls is the lockdown's.
+func ofLockdown(c ruleset.Change) bool {
+	if c.Native {
+		return c.Family == ruleset.Inet && c.Table == lockdownTable
+	}
+	if c.Table != "filter" || c.Kind != ruleset.Added {
+		return false
+	}
+	// The table and its open hooks come with the chains where there was none.
+	return strings.HasPrefix(c.Chain, lockdownChain) || strings.HasPrefix(target(c.New), lockdownChain) ||
+		c.Subject == ruleset.SubjectTable || c.Subject == ruleset.SubjectChain && strings.HasSuffix(c.New, " ACCEPT")
+}
+
 // withLockdown returns base, what fwc applied last, with the lockdown that is in
 // the live firewall: that is fwc's too, and goes with the next apply. The text of
 // its dumps stays.

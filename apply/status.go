@@ -3,6 +3,7 @@ package apply
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/fwc-dev/fwc/ruleset"
@@ -66,33 +67,44 @@ func Inspect(ctx context.Context, opts Options) (*Status, error) {
 			st.Unfinished = p.recovery()
 		}
 	}
+	if err := s.inspect(ctx, opts, st); err != nil {
+		return nil, err
+	}
+	return st, nil
+}
+
+// inspect compares the live firewall with the current generation of s.
+func (s *store) inspect(ctx context.Context, opts Options, st *Status) error {
 	g, base, err := s.base()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if g == nil {
 		if live, err := capture(ctx, nil); err == nil { // who may not look is told no less
 			st.LockedDown = lockedDown(live.Snapshot)
 		}
-		return st, nil
+		return nil
 	}
 	st.Applied, st.Confirmed = g, s.Confirmed == g.Number
 	live, err := captureWhole(ctx, []*ruleset.Snapshot{base}, base)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	st.LockedDown = lockedDown(live.Snapshot)
 	p, _, err := merge(base, base, live.Snapshot, MergeOptions{Keep: append(g.Keep, opts.Keep...), strays: straysIn(live, base)})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	st.Foreign = p.Foreign
 	if st.Drift, err = changes(p.Wanted, p.Live, p.own); err != nil {
-		return nil, err
+		return err
 	}
 	hidden, err := p.hidden(ctx, live, st.Drift)
 	st.Drift = append(st.Drift, hidden...)
-	return st, err
+	if st.LockedDown { // which says it
+		st.Drift = slices.DeleteFunc(st.Drift, ofLockdown)
+	}
+	return err
 }
 
 // held says whether another process holds the lock. Who cannot even open the

@@ -30,7 +30,7 @@ func TestBootOnAnotherKernel(t *testing.T) {
 		{"Compatible", Policy{OnBoot: Compatible}, nil, other, "", "kernel is 6.12.9, not 6.1.0-28-amd64"},
 		{"Lockdown", Policy{OnBoot: Lockdown}, nil, other, "kernel is 6.12.9", ""},
 		{"LockdownOfTheSame", Policy{OnBoot: Lockdown}, nil, testHost.Toolchain, "", ""},
-		{"Label", Policy{}, label, other, "label role is absent, not db", ""},
+		{"Label", Policy{}, label, other, "the artifact is for role=db, and this host has no label role", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := DefaultPolicy()

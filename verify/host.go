@@ -42,7 +42,23 @@ type Mismatch struct {
 
 // String returns the mismatch in words.
 func (m Mismatch) String() string {
+	if label, ok := strings.CutPrefix(m.What, "label "); ok {
+		return m.label(label)
+	}
 	return fmt.Sprintf("%s is %s, not %s", m.What, orNone(m.Have), orNone(m.Want))
+}
+
+// label says which of the two has what: both are called by the label's name.
+func (m Mismatch) label(name string) string {
+	switch {
+	case m.Want == "" && m.Have == "":
+		return fmt.Sprintf("the artifact has no label %s, and this host wants one", name)
+	case m.Want == "":
+		return fmt.Sprintf("the artifact has no label %s, and this host wants %s=%s", name, name, m.Have)
+	case m.Have == "":
+		return fmt.Sprintf("the artifact is for %s=%s, and this host has no label %s", name, m.Want, name)
+	}
+	return fmt.Sprintf("the artifact is for %s=%s, and this host is %s=%s", name, m.Want, name, m.Have)
 }
 
 func orNone(s string) string {

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
 	"path/filepath"
@@ -131,10 +132,33 @@ func (t Trust) open(data []byte, p Policy, now time.Time) (*artifact.Artifact, e
 	}
 	a, err := artifact.Open(data, valid, p.Threshold)
 	var e *artifact.Error
-	if errors.As(err, &e) && len(notes) > 0 && (e.Kind == artifact.ErrUntrusted || e.Kind == artifact.ErrTrust) {
-		return nil, &artifact.Error{Kind: e.Kind, Msg: e.Msg + "; " + strings.Join(notes, "; ")}
+	if errors.As(err, &e) && (e.Kind == artifact.ErrUntrusted || e.Kind == artifact.ErrTrust) {
+		if e.Kind == artifact.ErrUntrusted && len(valid) > 0 {
+			notes = append([]string{t.tried(valid)}, notes...)
+		}
+		if len(notes) > 0 {
+			return nil, &artifact.Error{Kind: e.Kind, Msg: e.Msg + "; " + strings.Join(notes, "; ")}
+		}
 	}
 	return a, err
+}
+
+// mostTried is how many keys an error names.
+const mostTried = 8
+
+// tried names the keys that count by their files, with what tells them apart in
+// the artifact too.
+func (t Trust) tried(valid []artifact.PublicKey) string {
+	var words []string
+	for _, k := range t.Keys {
+		if slices.ContainsFunc(valid, k.Public.Equal) {
+			words = append(words, k.Name+keySuffix+" is "+k.Public.Hint())
+		}
+	}
+	if n := len(words) - mostTried; n > 0 {
+		words = append(words[:mostTried], fmt.Sprintf("and %d more", n))
+	}
+	return "trusted: " + strings.Join(words, ", ")
 }
 
 // valid returns the keys that count now, and why others do not. A key that goes

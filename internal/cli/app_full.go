@@ -55,8 +55,31 @@ func newApp(s Streams) *cli.App {
 	for _, c := range app.Commands {
 		c.OnUsageError = usageError
 		c.HideHelpCommand = true
+		requireLate(c)
 	}
 	return app
+}
+
+// requireLate has a command ask for its required flags itself: the library prints
+// the whole help ahead of the error, which is lost above it then.
+func requireLate(c *cli.Command) {
+	var names []string
+	for _, f := range c.Flags {
+		if f, ok := f.(*cli.StringFlag); ok && f.Required {
+			f.Required = false
+			names = append(names, f.Name)
+		}
+	}
+	if action := c.Action; len(names) > 0 {
+		c.Action = func(ctx *cli.Context) error {
+			for _, n := range names {
+				if !ctx.IsSet(n) {
+					return usagef("Required flag %q not set", n)
+				}
+			}
+			return action(ctx)
+		}
+	}
 }
 
 func unknownCommand(c *cli.Context) error {

@@ -112,7 +112,7 @@ func runApply(c *command.Context, s Streams, dry bool) error {
 		Confirm: c.Duration("confirm"), Guard: true, Waiting: waiting(s),
 	})
 	if err != nil {
-		return explain(s, err)
+		return explain(c, s, err)
 	}
 	return printApplied(c, s, r)
 }
@@ -138,10 +138,10 @@ func hurry() {
 }
 
 // explain lists what an error can only count.
-func explain(s Streams, err error) error {
+func explain(c *command.Context, s Streams, err error) error {
 	var foreign *apply.ForeignError
 	if errors.As(err, &foreign) {
-		fmt.Fprintln(s.Err, "not put there by fwc, and this apply would remove it:")
+		fmt.Fprintf(s.Err, "not put there by fwc, and this %s would remove it:\n", c.Command.Name)
 		for _, f := range foreign.Foreign {
 			fmt.Fprintf(s.Err, "  %s\n", termsafe.String(f.String()))
 		}

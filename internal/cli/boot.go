@@ -32,7 +32,7 @@ func runBoot(c *command.Context, s Streams) error {
 	}
 	policy.Boot = true
 	r, err := apply.Boot(c.Context, apply.BootOptions{
-		Options:    apply.Options{State: c.String("state"), Keep: append(slices.Clone(policy.Keep), c.StringSlice("keep")...), Waiting: waiting(s)},
+		Options:    apply.Options{State: c.String("state"), Keep: append(slices.Clone(policy.Keep), keepFlags(c)...), Waiting: waiting(s)},
 		Management: policy.Management,
 		Strict:     policy.OnBoot != "" || bad != nil,
 		Accept: func(ctx context.Context, data []byte) (*verify.Accepted, error) {
@@ -55,7 +55,7 @@ func runBoot(c *command.Context, s Streams) error {
 	case errors.As(err, &locked):
 		return explainLockdown(c, locked, policy.Management)
 	case err != nil:
-		return explain(s, err)
+		return explain(c, s, err)
 	case r == nil:
 		fmt.Fprintln(s.Err, "fwc: warning: nothing was ever confirmed on this host: its firewall stays as it is")
 		return nil

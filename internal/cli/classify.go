@@ -69,6 +69,8 @@ func classifyApply(err error) (int, string) {
 		return exitFailure, "fwc status says what is applied; fwc apply FILE --confirm 60s begins a time to confirm"
 	case errors.Is(err, apply.ErrNotRestored):
 		return exitNotRestored, "look at the firewall now: iptables-save, fwc status; fwc rollback tries again"
+	case errors.Is(err, apply.ErrUndone) && errors.As(err, new(*apply.CheckError)):
+		return exitUndone, "the new firewall was in effect when --check refused it: does the check pass now, with the former one? --check-timeout gives it more time, fwc plan shows the change"
 	case errors.Is(err, apply.ErrUndone):
 		return exitUndone, "fwc plan shows what it would have changed"
 	case errors.As(err, &trial) && errors.Is(err, netns.ErrNotPermitted):

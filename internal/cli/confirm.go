@@ -19,7 +19,9 @@ func confirmCommand(s Streams) *command.Command {
 		Name:  "confirm",
 		Usage: "keep the firewall that fwc apply --confirm put there",
 		Description: "Exits 1 if nothing waits to be confirmed, or if the time was over.\n\n" +
-			"Example:\n  fwc apply fw.artifact --confirm 60s && ssh host true && fwc confirm",
+			"Examples:\n" +
+			"  fwc confirm    # on the host, in a connection that was made after fwc apply fw.artifact --confirm 60s\n" +
+			"  ssh host fwc apply fw.artifact --confirm 60s && ssh host fwc confirm    # from elsewhere",
 		Flags: []command.Flag{stateFlag(), formatFlag("text", "json")},
 		Action: func(c *command.Context) error {
 			if c.Args().Present() {

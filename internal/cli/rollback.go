@@ -38,7 +38,7 @@ func rollbackCommand(s Streams) *command.Command {
 				Guard: true, Waiting: waiting(s),
 			})
 			if err != nil {
-				return explain(s, err)
+				return explain(c, s, err)
 			}
 			return printApplied(c, s, r)
 		},

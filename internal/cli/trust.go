@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/fwc-dev/fwc/apply"
@@ -35,7 +36,20 @@ func keepOf(c *command.Context, s Streams) apply.Keep {
 		fmt.Fprintf(s.Err, "fwc: warning: %s; what it says of keep does not count\n", oneLine(err.Error()))
 	}
 	keep = append(keep, policy.Keep...)
-	return append(keep, c.StringSlice("keep")...)
+	return append(keep, keepFlags(c)...)
+}
+
+// keepFlags returns the patterns of the command line, which may stand between
+// commas as they do in the policy.
+func keepFlags(c *command.Context) (keep apply.Keep) {
+	for _, v := range c.StringSlice("keep") {
+		for pattern := range strings.SplitSeq(v, ",") {
+			if pattern = strings.TrimSpace(pattern); pattern != "" {
+				keep = append(keep, pattern)
+			}
+		}
+	}
+	return keep
 }
 
 // trustFlags say whom and what this host accepts.

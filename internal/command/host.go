@@ -52,7 +52,7 @@ type DurationFlag struct {
 	Value       time.Duration
 }
 
-// StringSliceFlag may be given several times, or with values between commas.
+// StringSliceFlag may be given several times.
 type StringSliceFlag struct {
 	Name, Usage string
 }
