@@ -6,7 +6,7 @@ import "github.com/fwc-dev/fwc/internal/command"
 
 func builderCommands(s Streams) []*command.Command {
 	return []*command.Command{
-		buildCommand(s), diffCommand(s), lintCommand(s), keygenCommand(s), signCommand(s), bundleCommand(s), traceCommand(s), completionCommand(s),
+		buildCommand(s), diffCommand(s), lintCommand(s), testCommand(s), keygenCommand(s), signCommand(s), bundleCommand(s), traceCommand(s), completionCommand(s),
 	}
 }
 

@@ -18,6 +18,9 @@ type StartOptions struct {
 	Files []*os.File
 	// Env is the whole environment of the process.
 	Env []string
+	// Detached lets the process outlive the caller. It has to see for itself
+	// when it is wanted no longer: a pipe among Files ends with the caller.
+	Detached bool
 }
 
 // Process is a running stage, pid 1 of its own pid namespace: everything it
@@ -31,7 +34,7 @@ type Process struct {
 
 // Start runs a registered stage in new user, mount, pid, ipc, uts, network
 // and cgroup namespaces. The stage has every capability in them and none
-// outside. It dies when the calling process does.
+// outside. It dies when the calling process does, unless it is Detached.
 //
 // An ordinary user becomes root inside; root inside owns on the host what the
 // user owns. For root the ids 0 to 65535 inside are host ids that nobody has,
@@ -65,6 +68,9 @@ func Start(name string, opt StartOptions) (*Process, error) {
 // Kill ends the stage and every process in its pid namespace.
 func (p *Process) Kill() { _ = p.proc.Kill() }
 
+// Pid is the process id of the stage, as the caller sees it.
+func (p *Process) Pid() int { return p.proc.Pid }
+
 // Wait waits until the stage and every process it started are gone.
 func (p *Process) Wait() (*os.ProcessState, error) {
 	<-p.done
@@ -87,6 +93,9 @@ func start(name string, opt StartOptions) (*os.Process, error) {
 		// as /proc/net/ip_tables_names belong to whom root was when the
 		// network namespace was made.
 		Unshareflags: unix.CLONE_NEWNET,
+	}
+	if opt.Detached {
+		sys.Pdeathsig = 0
 	}
 	if !opt.Privileged {
 		sys.Cloneflags |= unix.CLONE_NEWUSER

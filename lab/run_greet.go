@@ -1,0 +1,82 @@
+package lab
+
+import (
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// greeting is a frame of the lab's own that a host has heard.
+type greeting struct {
+	node   *node
+	number uint16
+}
+
+// greet waits until frames of each host reach all others of its networks: the
+// kernel makes a new link ready, and a bridge forward to it, some time after it
+// was told to (linkwatch).
+func (b *rig) greet() error {
+	type sender struct {
+		fd, index int
+		frame     []byte
+		heard     []greeting
+		who       Member
+	}
+	var all []sender
+	number := uint16(0)
+	defer func() {
+		for _, s := range all {
+			unix.Close(s.fd)
+		}
+	}()
+	for i, net := range b.spec.Networks {
+		for j, m := range net.Members {
+			number++
+			s := sender{who: m}
+			n := b.top.node(m.Host)
+			err := b.top.in(n, func() (err error) {
+				s.index = n.index[m.Interface]
+				s.fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			s.frame = append([]byte{255, 255, 255, 255, 255, 255}, mac(i, j)...)
+			s.frame = binary.BigEndian.AppendUint16(s.frame, barrierType)
+			s.frame = append(binary.BigEndian.AppendUint16(s.frame, number), make([]byte, 44)...)
+			for _, o := range net.Members {
+				if o.Host != m.Host {
+					s.heard = append(s.heard, greeting{b.top.node(o.Host), number})
+				}
+			}
+			all = append(all, s)
+		}
+	}
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(500 * time.Microsecond) {
+		var missing *sender
+		for i := range all {
+			s := &all[i]
+			for _, g := range s.heard {
+				if b.greeted[g] {
+					continue
+				}
+				missing = s
+				// Not up yet is ENETDOWN.
+				_ = unix.Sendto(s.fd, s.frame, 0, &unix.SockaddrLinklayer{Ifindex: s.index, Halen: 6, Addr: [8]byte{255, 255, 255, 255, 255, 255}})
+				break
+			}
+		}
+		if missing == nil {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("interface %s of %s does not come up", missing.who.Interface, missing.who.Host)
+		}
+		if err := b.loop.settle(); err != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,114 @@
+package lab
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/fwc-dev/fwc/internal/netfilter"
+)
+
+// hookLog hears of the packets that pass the ends of the router's hooks: rules of
+// a table of the lab's own log them. It hangs on none of the firewall's tables,
+// and unlike a Router's eye it asks for no connection tracking: whether there is
+// any is the firewall's business.
+type hookLog struct {
+	eye *eye
+	buf []byte
+}
+
+// hookRules are the table. Behind the rules is ahead of where conntrack
+// confirms, at the highest priority of all.
+var hookRules = fmt.Sprintf(`add table inet %[1]s
+add chain inet %[1]s in { type filter hook input priority -2147483000; }
+add chain inet %[1]s forward { type filter hook forward priority -2147483000; }
+add chain inet %[1]s out { type filter hook output priority -2147483000; }
+add chain inet %[1]s taken { type filter hook input priority 2147483000; }
+add chain inet %[1]s gone { type filter hook postrouting priority 2147483000; }
+add rule inet %[1]s in log prefix "met" group %[2]d queue-threshold 1
+add rule inet %[1]s forward log prefix "met" group %[2]d queue-threshold 1
+add rule inet %[1]s out log prefix "met" group %[2]d queue-threshold 1
+add rule inet %[1]s taken log prefix "taken" group %[2]d queue-threshold 1
+add rule inet %[1]s gone log prefix "gone" group %[2]d queue-threshold 1
+`, eyeTable, eyeGroup)
+
+var hookPlaces = map[string]place{"met": met, "taken": taken, "gone": gone}
+
+// firewall loads the snapshot into the router, and hangs the lab's own table
+// around it.
+func (b *rig) firewall(ctx context.Context) error {
+	return b.top.in(b.router, func() error {
+		if err := netfilter.Load(ctx, b.snap); err != nil {
+			return err
+		}
+		fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
+		if err != nil {
+			return err
+		}
+		b.hooks = &hookLog{eye: &eye{fd}, buf: make([]byte, 1<<18)}
+		if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 16<<20) != nil {
+			_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 16<<20)
+		}
+		attrs := attribute(nil, logCommand, []byte{logBind})
+		attrs = attribute(attrs, logMode, append(binary.BigEndian.AppendUint32(nil, 0xffff), logCopyPacket, 0))
+		attrs = attribute(attrs, logThreshold, binary.BigEndian.AppendUint32(nil, 1))
+		if err := b.hooks.eye.configure(attrs); err != nil {
+			return fmt.Errorf("nfnetlink_log: %w", err)
+		}
+		if err := netfilter.RunNFT(ctx, []byte(hookRules)); err != nil {
+			return err
+		}
+		return b.loop.watch(fd, unix.EPOLLIN, func(uint32) error { return b.hookEvents() })
+	})
+}
+
+func (b *rig) hookEvents() error {
+	for {
+		n, _, err := unix.Recvfrom(b.hooks.eye.fd, b.hooks.buf, 0)
+		switch {
+		case errors.Is(err, unix.EAGAIN):
+			return nil
+		case errors.Is(err, unix.EINTR):
+			continue
+		case errors.Is(err, unix.ENOBUFS):
+			return errors.New("the router's packets are more than there is room to hear of")
+		case err != nil:
+			return fmt.Errorf("nfnetlink_log: %w", err)
+		}
+		for m := b.hooks.buf[:n]; len(m) >= messageHeader+netfilterHeader; {
+			size := int(binary.NativeEndian.Uint32(m))
+			if size < messageHeader+netfilterHeader || size > len(m) {
+				break
+			}
+			if binary.NativeEndian.Uint16(m[4:]) == unix.NFNL_SUBSYS_ULOG<<8 {
+				b.hookEvent(m[messageHeader+netfilterHeader : size])
+			}
+			m = m[min((size+3)&^3, len(m)):]
+		}
+	}
+}
+
+func (b *rig) hookEvent(m []byte) {
+	var mark uint32
+	var packet []byte
+	where, known := met, false
+	for kind, v := range attributesOf(m) {
+		switch kind {
+		case logMark:
+			if len(v) >= 4 {
+				mark = binary.BigEndian.Uint32(v)
+			}
+		case logPrefix:
+			where, known = hookPlaces[unix.ByteSliceToString(v)]
+		case logPayload:
+			packet = v
+		}
+	}
+	if known && packet != nil {
+		b.saw(b.router, where, mark, slices.Clone(packet))
+	}
+}
