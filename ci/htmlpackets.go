@@ -17,6 +17,7 @@ type pagePackets struct {
 	Families []string
 	Changes  []pageChange
 	Note     string
+	Proof    string
 	Cut      string
 }
 
@@ -29,9 +30,9 @@ type pageCase struct {
 	Regions                        []pageRegion
 	Was, Is                        []pageDecider // the first ones
 	WasMore, IsMore                []pageDecider
-	Examples                       []string // of the regions but the first
-	More                           string   // how many of these, "" for none
-	Left                           string   // those that not even the fold names
+	Examples                       []pageExample // of the regions but the first
+	More                           string        // how many of these, "" for none
+	Left                           string        // those that not even the fold names
 	was, is                        []Decider
 }
 
@@ -41,7 +42,13 @@ func (c pageCase) Rows() int { return len(c.Regions) + 1 }
 type pageRegion struct {
 	Match    [][]string // the parts of each box
 	Old, New pageFate
-	Example  string
+	Example  pageExample
+}
+
+// pageExample is a packet, and what kernels made of it.
+type pageExample struct {
+	Packet, Proof string
+	Wrong         bool
 }
 
 // pageFate is an outcome: what becomes of the packet, and what else.
@@ -70,7 +77,7 @@ func (p *Packets) figures() (out []pageFigure) {
 }
 
 func (p *Packets) page(limit int) *pagePackets {
-	out := &pagePackets{Note: p.structuralNote()}
+	out := &pagePackets{Note: p.structuralNote(), Proof: p.proofSentence()}
 	left := 0
 	index := map[string]int{}
 	p.each(func(r *Region, words string) {
@@ -135,7 +142,15 @@ func union(list, more []Decider) []Decider {
 }
 
 func (r *Region) page() pageRegion {
-	return pageRegion{Match: matchParts(shown(r.Match, 2*mostLine)), Old: fateOf(r.Old), New: fateOf(r.New), Example: shown(r.Example.String(), mostWords)}
+	return pageRegion{Match: matchParts(shown(r.Match, 2*mostLine)), Old: fateOf(r.Old), New: fateOf(r.New), Example: r.example()}
+}
+
+func (r *Region) example() pageExample {
+	x := pageExample{Packet: shown(r.Example.String(), mostWords), Wrong: r.Proof.Wrong()}
+	if r.Proof != nil {
+		x.Proof = shown(r.Proof.String(), mostWords)
+	}
+	return x
 }
 
 // why sets what decides, and what of it is folded.
@@ -185,7 +200,7 @@ func pageDeciders(list []Decider) (out []pageDecider) {
 
 // size is about how many bytes the region takes, with what decides over it.
 func (r *pageRegion) size() int {
-	n := 2500 + len(r.Old.Rest) + len(r.New.Rest) + 2*len(r.Example)
+	n := 2500 + len(r.Old.Rest) + len(r.New.Rest) + 2*len(r.Example.Packet) + 2*len(r.Example.Proof)
 	for _, box := range r.Match {
 		for _, part := range box {
 			n += 40 + len(part)

@@ -19,6 +19,10 @@ type Packets struct {
 	// Structural names what changed and is compared by its rules only, such as
 	// "bridge".
 	Structural []string `json:"structural,omitempty"`
+	// Proof counts the regions' proofs, nil where nobody asked; see AddProofs.
+	Proof *Proofs `json:"proof,omitempty"`
+	// Compared are the regions as they were found, in the order of Regions.
+	Compared []packets.Region `json:"-"`
 }
 
 // Region is a set of packets with a former and a new fate.
@@ -42,6 +46,8 @@ type Region struct {
 	OldRules []Decider `json:"oldRules,omitempty"`
 	NewRules []Decider `json:"newRules,omitempty"`
 	Example  Example   `json:"example"`
+	// Proof is what kernels made of Example, nil where nobody asked.
+	Proof *Proof `json:"proof,omitempty"`
 }
 
 // Decider is a rule or a policy.
@@ -84,7 +90,7 @@ func (r *Report) ComparePackets(ctx context.Context, old, new Side) error {
 		r.PacketsError = valid(err.Error())
 		return nil
 	}
-	p := &Packets{Changed: len(rep.Regions) > 0, Regions: []Region{}, Cut: rep.Cut, Structural: rep.Structural}
+	p := &Packets{Changed: len(rep.Regions) > 0, Regions: []Region{}, Cut: rep.Cut, Structural: rep.Structural, Compared: rep.Regions}
 	for i := range rep.Regions {
 		p.Regions = append(p.Regions, regionOf(&rep.Regions[i]))
 	}

@@ -28,6 +28,13 @@ func (r *Report) packets(b *strings.Builder, limit int) {
 	if len(p.Regions) == 0 {
 		return
 	}
+	if s := p.proofSentence(); s != "" {
+		mark := "_"
+		if p.Proof.Disagree > 0 {
+			mark = "**"
+		}
+		fmt.Fprintf(b, "%s%s%s\n\n", mark, s, mark)
+	}
 	for _, c := range changeWords {
 		var rows []string
 		for i := range p.Regions {
@@ -111,6 +118,9 @@ func (r *Report) packetsSection() (s section) {
 			}
 		}
 		s.lines = append(s.lines, line{mark: unchanged, text: "example: " + x.Example.String()})
+		if x.Proof != nil {
+			s.lines = append(s.lines, line{mark: unchanged, text: "kernel: " + x.Proof.String()})
+		}
 	})
 	return s
 }

@@ -42,6 +42,13 @@ func (t textWriter) packets(p *Packets) {
 	if note := p.structuralNote(); note != "" {
 		fmt.Fprintf(t, "note: %s\n", note)
 	}
+	if s := p.proofSentence(); s != "" {
+		color := faint
+		if p.Proof.Disagree > 0 {
+			color = red
+		}
+		fmt.Fprintf(t, "proof: %s\n", t.paint(color, s))
+	}
 	for _, c := range changeWords {
 		first := true
 		for i := range p.Regions {
@@ -84,6 +91,13 @@ func (t textWriter) region(r *Region) {
 		}
 	}
 	fmt.Fprintf(t, "      %-8s%s\n", "example", termsafe.String(r.Example.String()))
+	if r.Proof != nil {
+		color := faint
+		if r.Proof.Wrong() {
+			color = red
+		}
+		fmt.Fprintf(t, "      %-8s%s\n", "kernel", t.paint(color, termsafe.String(r.Proof.String())))
+	}
 }
 
 // mostDeciders is how many deciding rules of a region are named.

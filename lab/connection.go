@@ -23,6 +23,8 @@ type Connection struct {
 	// To and From are where the destination and the source are translated to;
 	// not valid ones are not.
 	To, From netip.AddrPort
+
+	helper string
 }
 
 // Bits of CTA_STATUS, enum ip_conntrack_status.
@@ -102,6 +104,12 @@ func (r *Router) Connect(c *Connection) error {
 	}
 	nat(ctNATDestination, c.To)
 	nat(ctNATSource, c.From)
+	if c.helper != "" {
+		ae.Nested(ctHelp, func(ae *netlink.AttributeEncoder) error {
+			ae.String(helpName, c.helper)
+			return nil
+		})
+	}
 	b, err := ae.Encode()
 	if err != nil {
 		return err
@@ -117,8 +125,12 @@ func family(v6 bool) byte {
 }
 
 func (c *connections) send(msg uint16, family byte, flags netlink.HeaderFlags, attrs []byte) error {
+	return c.request(unix.NFNL_SUBSYS_CTNETLINK, msg, family, flags, attrs)
+}
+
+func (c *connections) request(subsystem, msg uint16, family byte, flags netlink.HeaderFlags, attrs []byte) error {
 	_, err := c.Execute(netlink.Message{
-		Header: netlink.Header{Type: netlink.HeaderType(unix.NFNL_SUBSYS_CTNETLINK<<8 | msg), Flags: netlink.Request | netlink.Acknowledge | flags},
+		Header: netlink.Header{Type: netlink.HeaderType(subsystem<<8 | msg), Flags: netlink.Request | netlink.Acknowledge | flags},
 		Data:   append([]byte{family, unix.NFNETLINK_V0, 0, 0}, attrs...),
 	})
 	return err

@@ -30,12 +30,17 @@ func diffCommand(s Streams) *cli.Command {
 			"  fwc diff main.artifact branch.artifact\n" +
 			"  fwc diff main.artifact branch.artifact --format markdown > comment.md\n" +
 			"  fwc diff main.artifact branch.artifact --format html > review.html\n" +
-			"  sudo fwc diff host fw.artifact --exit-code",
+			"  fwc diff main.artifact branch.artifact --prove\n" +
+			"  sudo fwc diff host fw.artifact --exit-code\n\n" +
+			"--prove sends each example packet through both firewalls in throwaway namespaces and puts what the\n" +
+			"kernel did beside what is claimed. It needs no root, and this host's own iptables, ipset and nft.\n" +
+			"A claim is about rules: the routers forward whatever the sysctls of the firewalls say.",
 		Flags: []cli.Flag{
 			formatFlag("text", "markdown", "json", "html"),
 			&cli.BoolFlag{Name: "exit-code", Usage: "exit 1 when the firewalls differ"},
 			&cli.BoolFlag{Name: "packets", Usage: "say what the change does to packets; the default for artifacts"},
 			&cli.BoolFlag{Name: "no-packets", Usage: "compare rules only"},
+			&cli.BoolFlag{Name: "prove", Usage: "send each example packet through both firewalls; exit 1 where a kernel disagrees"},
 		},
 		Action: func(c *cli.Context) error {
 			if c.NArg() != 2 {
@@ -51,8 +56,16 @@ func diffCommand(s Streams) *cli.Command {
 			}
 			// A raw dump is one family of a host, and so half of what decides.
 			whole := old.Digest != "" && new.Digest != ""
-			if c.Bool("packets") || whole && !c.Bool("no-packets") {
+			if c.Bool("prove") && c.Bool("no-packets") {
+				return usagef("--prove and --no-packets exclude each other")
+			}
+			if c.Bool("packets") || c.Bool("prove") || whole && !c.Bool("no-packets") {
 				if err := report.ComparePackets(c.Context, old, new); err != nil {
+					return err
+				}
+			}
+			if c.Bool("prove") {
+				if err := proveExamples(c.Context, report, old, new); err != nil {
 					return err
 				}
 			}
@@ -61,6 +74,11 @@ func diffCommand(s Streams) *cli.Command {
 			}
 			if err := render(s, report, c.String("format")); err != nil {
 				return err
+			}
+			if c.Bool("prove") {
+				if err := disagreement(report, old, new); err != nil {
+					return err
+				}
 			}
 			if c.Bool("exit-code") && report.Differs() {
 				return &quietError{exitFailure}

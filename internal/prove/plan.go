@@ -21,6 +21,7 @@ type plan struct {
 
 	send       lab.Packet
 	connection *lab.Connection
+	expected   bool // by connection tracking
 	// moved says that the connection's own translation changes the packet's
 	// addresses beside.
 	moved  bool
@@ -144,7 +145,7 @@ func (p *plan) base() lab.Packet {
 
 // work is the job of a plan that has no reason against it.
 func (p *plan) work() job {
-	j := job{Packet: p.send, Connection: p.connection, Arrange: p.arrangement(), Warm: p.warm}
+	j := job{Packet: p.send, Connection: p.connection, Expect: p.expected, Arrange: p.arrangement(), Warm: p.warm}
 	seen := map[netip.Addr]bool{p.send.Dst: true}
 	for _, w := range p.ways {
 		if dst := w.Final.Dst; !seen[dst] {

@@ -26,6 +26,8 @@ type job struct {
 	Packet     lab.Packet
 	Arrange    lab.Arrangement
 	Connection *lab.Connection
+	// Expect says that connection tracking expects the packet.
+	Expect bool
 	// Also are packets that only the router without rules gets: they go where the
 	// packet goes that the rules translate.
 	Also []lab.Packet
@@ -163,6 +165,11 @@ func send(ctx context.Context, r *lab.Router, j *job, p *lab.Packet, c *lab.Conn
 	if c != nil {
 		if err := r.Connect(c); err != nil {
 			return lab.Outcome{}, fmt.Errorf("a connection in that state: %w", err)
+		}
+	}
+	if j.Expect {
+		if err := r.Expect(p); err != nil {
+			return lab.Outcome{}, fmt.Errorf("an expected connection: %w", err)
 		}
 	}
 	return r.Send(ctx, *p)
