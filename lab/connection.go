@@ -1,9 +1,13 @@
 package lab
 
 import (
+	"context"
 	"encoding/binary"
+	"fmt"
 	"net/netip"
+	"strings"
 
+	"github.com/fwc-dev/fwc/internal/netfilter"
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 )
@@ -66,8 +70,26 @@ func (r *Router) ForgetConnections() error {
 	return r.conns.send(ctDeleteMessage, unix.AF_UNSPEC, 0, nil)
 }
 
-// Connect tells connection tracking of a connection.
+// natRules make translation work where no table nat does.
+var natRules = func() string {
+	var b strings.Builder
+	for hook, priority := range map[string]int{"prerouting": -100, "input": 100, "output": -100, "postrouting": 100} {
+		fmt.Fprintf(&b, "add chain inet %s nat_%s { type nat hook %s priority %d; }\n", eyeTable, hook, hook, priority)
+	}
+	return b.String()
+}()
+
+// Connect tells connection tracking of a connection. From the first one on that
+// is translated, the router translates whether the snapshot has rules that do
+// or not.
 func (r *Router) Connect(c *Connection) error {
+	if !r.nat && (c.To.IsValid() || c.From.IsValid()) {
+		err := r.Do(func() error { return netfilter.RunNFT(context.Background(), []byte(natRules)) })
+		if err != nil {
+			return err
+		}
+		r.nat = true
+	}
 	if c.Master != nil {
 		if err := r.Connect(c.Master); err != nil {
 			return err

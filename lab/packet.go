@@ -47,6 +47,8 @@ type Packet struct {
 	Inner *Packet
 	// BadSum makes the transport checksum a wrong one.
 	BadSum bool
+	// UID and GID are whose socket the router sends the packet by.
+	UID, GID uint32
 	// ID tells the packet from others: it is in the payload, and in the sequence
 	// number of TCP.
 	ID uint16

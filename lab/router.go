@@ -34,6 +34,7 @@ type Router struct {
 
 	arranged []func() error // what takes the present arrangement back
 	barrier  uint32
+	nat      bool // translation is at work, see Connect
 	ids      uint16
 }
 
@@ -228,19 +229,27 @@ func (r *Router) inFar(f func() error) error {
 // openSenders opens the sockets that the router's own packets leave by: raw
 // ones, which write the IP header themselves, see raw(7).
 func (r *Router) openSenders() (err error) {
-	if r.send4, err = unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW); err != nil {
+	if r.send4, err = openSender(false); err != nil || !hasIPv6() {
 		return err
 	}
-	if err := unix.SetsockoptInt(r.send4, unix.SOL_SOCKET, unix.SO_BROADCAST, 1); err != nil {
-		return err
+	r.send6, err = openSender(true)
+	return err
+}
+
+func openSender(v6 bool) (int, error) {
+	domain, level, option := unix.AF_INET, unix.SOL_SOCKET, unix.SO_BROADCAST
+	if v6 {
+		domain, level, option = unix.AF_INET6, unix.IPPROTO_IPV6, ipv6HeaderIncluded
 	}
-	if !hasIPv6() {
-		return nil
+	fd, err := unix.Socket(domain, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW)
+	if err != nil {
+		return -1, err
 	}
-	if r.send6, err = unix.Socket(unix.AF_INET6, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW); err != nil {
-		return err
+	if err := unix.SetsockoptInt(fd, level, option, 1); err != nil {
+		unix.Close(fd)
+		return -1, err
 	}
-	return unix.SetsockoptInt(r.send6, unix.IPPROTO_IPV6, ipv6HeaderIncluded, 1)
+	return fd, nil
 }
 
 const ipv6HeaderIncluded = 36 // IPV6_HDRINCL of linux/in6.h

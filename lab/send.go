@@ -164,6 +164,14 @@ func (r *Router) leave(p *Packet, b []byte) error {
 	if fd < 0 {
 		return unix.EAFNOSUPPORT
 	}
+	if p.UID != 0 || p.GID != 0 {
+		other, err := ownedSocket(p)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(other)
+		fd = other
+	}
 	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_MARK, int(p.Mark)); err != nil {
 		return err
 	}
@@ -174,6 +182,26 @@ func (r *Router) leave(p *Packet, b []byte) error {
 	default:
 		return err
 	}
+}
+
+// ownedSocket opens a socket that belongs to a packet's user and group: those
+// that the thread has for files then (xt_owner.c asks for the socket's file).
+func ownedSocket(p *Packet) (int, error) {
+	defer func() {
+		_, _ = unix.SetfsuidRetUid(0)
+		_, _ = unix.SetfsgidRetGid(0)
+	}()
+	for _, err := range []error{unix.Setfsgid(int(p.GID)), unix.Setfsuid(int(p.UID))} {
+		if err != nil {
+			return -1, err
+		}
+	}
+	uid, _ := unix.SetfsuidRetUid(-1)
+	gid, _ := unix.SetfsgidRetGid(-1)
+	if uid != int(p.UID) || gid != int(p.GID) {
+		return -1, fmt.Errorf("user %d or group %d is nobody here: %w", p.UID, p.GID, unix.EINVAL)
+	}
+	return openSender(p.V6())
 }
 
 // markRules are the marks that arriving packets get before any rule.

@@ -69,6 +69,11 @@ func TestScripts(t *testing.T) {
 
 func setup(env *testscript.Env) error {
 	env.Setenv("FWC_KEY_PASSPHRASE", "test")
+	demo, err := filepath.Abs("../../testdata/demo")
+	if err != nil {
+		return err
+	}
+	env.Setenv("DEMO", demo)
 	env.Setenv("SOURCE_DATE_EPOCH", "1750000000")
 	env.Setenv("PATH", env.Getenv("PATH")+":/usr/sbin:/sbin")
 	return nil

@@ -115,6 +115,9 @@ func (p *plan) unanswerable() bool {
 // passed compares an accepted packet with what it should be in the end.
 func (p *plan) passed(claim *packets.Outcome, w *packets.Way, end *lab.Sighting) (wrong, untold string) {
 	q, f := &p.packet, &w.Final
+	if redirected(w) && p.region.Journey != packets.Input {
+		return "", "a REDIRECT makes it a packet to the router itself, whatever its journey was"
+	}
 	switch {
 	case p.region.Journey == packets.Input && end.Place != lab.Delivered:
 		return "it left by " + end.Out, ""
@@ -127,9 +130,6 @@ func (p *plan) passed(claim *packets.Outcome, w *packets.Way, end *lab.Sighting)
 		to := target{low: f.Dst, high: f.Dst, ports: [2]uint16{f.DPort, f.DPort}}
 		if t, ok := translationOf(claim.Destination); ok {
 			to = to.with(t)
-			if redirected(w) && p.region.Journey != packets.Input {
-				return "", "a REDIRECT of what the router sends goes to the router itself"
-			}
 		}
 		if got := end.Destination(); !to.holds(got, lab.Ports(q.Proto)) {
 			return fmt.Sprintf("it went to %s, not %s", got, to), ""

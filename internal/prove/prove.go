@@ -46,7 +46,11 @@ func (p *Proof) Disagrees() bool { return p.NotProved == "" && !p.Agrees() }
 // that no router could be made or loaded: a snapshot that this host's tools or
 // kernel refuse, a program that is missing, or netns.ErrNotPermitted.
 func Regions(ctx context.Context, old, new *ruleset.Snapshot, regions []packets.Region) ([]Proof, error) {
-	t := task{Old: lab.FirewallOf(old), New: lab.FirewallOf(new)}
+	return through(ctx, task{Old: lab.FirewallOf(old), New: lab.FirewallOf(new)}, old, new, regions)
+}
+
+// through sends examples through the firewalls of a task.
+func through(ctx context.Context, t task, old, new *ruleset.Snapshot, regions []packets.Region) ([]Proof, error) {
 	plans := make([]*plan, len(regions))
 	spaces := map[ruleset.Family][2]*packets.Space{}
 	wires := map[string]bool{}

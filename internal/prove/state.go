@@ -53,7 +53,10 @@ func stranger(v6 bool) netip.Addr {
 // addresses that it has afterwards.
 func (p *plan) established() string {
 	q := &p.packet
-	c := &lab.Connection{First: p.send, Replied: true, Mark: q.Connmark}
+	if q.Proto == lab.TCP && q.Flags&63 == 2 && p.try(func(q *packets.Packet) { q.Flags = 16 }) {
+		p.send.Flags = 16
+	}
+	c := &lab.Connection{First: p.send, Replied: true, Mark: q.Connmark, TCPState: stateBefore(q)}
 	if q.Reply {
 		c.First = reversed(p.send)
 	}
@@ -84,6 +87,22 @@ func (p *plan) established() string {
 		return "rules of raw or mangle see the packet before its connection's translation"
 	}
 	return ""
+}
+
+// Of enum tcp_conntrack: a SYN was seen, and an answer to it.
+const tcpSynSent, tcpSynReceived = 1, 2
+
+// stateBefore is what a connection must be in for a packet's flags to belong to
+// it, 0 for an established one (tcp_conntracks of nf_conntrack_proto_tcp.c).
+func stateBefore(q *packets.Packet) uint8 {
+	switch {
+	case q.Proto != lab.TCP:
+	case q.Flags&22 == 2 && q.Reply:
+		return tcpSynSent
+	case q.Flags&22 == 18 && !q.Reply:
+		return tcpSynReceived
+	}
+	return 0
 }
 
 // early says whether the packet meets rules before addresses are translated.
@@ -152,9 +171,6 @@ func isError(q *packets.Packet) bool {
 	s := lab.Seen{Proto: q.Proto, ICMPType: q.ICMPType}
 	return s.Error()
 }
-
-// Of enum tcp_conntrack: a connection of which a SYN was seen.
-const tcpSynSent = 1
 
 // invalid makes connection tracking take the packet for invalid. Many are by
 // their flags or types. Otherwise a TCP packet is made to come at a wrong time

@@ -60,7 +60,7 @@ func (p *plan) open() (*packets.Atom, bool) {
 			if got == truthOf(want) {
 				continue
 			}
-			if got == yes && !want && p.exhaust(a, side) {
+			if got == yes && !want && p.exhaust(a, side) || got == no && want && p.comply(a, side) {
 				continue
 			}
 			if got == unknown && p.try(func(q *packets.Packet) { q.Holds[a.String()] = !want }) {
@@ -77,11 +77,40 @@ func (p *plan) open() (*packets.Atom, bool) {
 // words splits an unknown's text into its module and options.
 func words(a *packets.Atom) (module string, options []string, behind bool) {
 	text, _, behind := strings.Cut(a.Text, ", after ")
-	f := strings.Fields(text)
+	f := fieldsOf(text)
 	if len(f) < 2 || f[0] != "-m" {
 		return "", nil, behind
 	}
 	return f[1], f[2:], behind
+}
+
+// fieldsOf splits a rule's text as iptables-restore does: what stands in double
+// quotes is one word, in which a backslash takes the next character as it is.
+func fieldsOf(text string) (out []string) {
+	var word strings.Builder
+	quoted, any := false, false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case c == '"':
+			quoted, any = !quoted, true
+		case c == '\\' && quoted && i+1 < len(text):
+			i++
+			word.WriteByte(text[i])
+		case c == ' ' && !quoted:
+			if any {
+				out = append(out, word.String())
+			}
+			word.Reset()
+			any = false
+		default:
+			word.WriteByte(c)
+			any = true
+		}
+	}
+	if any {
+		out = append(out, word.String())
+	}
+	return out
 }
 
 // option returns an option's value.
@@ -151,14 +180,27 @@ func (p *plan) truth(a *packets.Atom, side int) truth {
 	return unknown
 }
 
-// owner is of the packets that the router itself sends: by root of the stage.
+// owner is of the packets that the router itself sends: by root of the stage, or whom comply takes.
 func (p *plan) owner(options []string) truth {
 	if p.region.Journey != packets.Output {
 		return no
 	}
 	for _, name := range []string{"--uid-owner", "--gid-owner"} {
 		if v, ok := option(options, name); ok {
-			return truthOf(v == "0" || v == "root" || strings.HasPrefix(v, "0-"))
+			low, high, both := strings.Cut(v, "-")
+			if !both {
+				high = low
+			}
+			from, err := strconv.ParseUint(low, 10, 32)
+			to, err2 := strconv.ParseUint(high, 10, 32)
+			if err != nil || err2 != nil {
+				return unknown
+			}
+			is := uint64(p.send.UID)
+			if name == "--gid-owner" {
+				is = uint64(p.send.GID)
+			}
+			return truthOf(from <= is && is <= to)
 		}
 	}
 	if slices.Contains(options, "--socket-exists") {
@@ -178,13 +220,50 @@ func (p *plan) contains(options []string) truth {
 	if err != nil {
 		return unknown
 	}
-	found := bytes.Contains(b, []byte(strings.Trim(want, `"`)))
+	if slices.Contains(options, "--icase") {
+		return unknown
+	}
+	found := bytes.Contains(b, []byte(want))
 	if to, ok := option(options, "--to"); ok && found {
 		if n, err := strconv.Atoi(to); err != nil || n < len(b) {
 			return unknown
 		}
 	}
 	return truthOf(found)
+}
+
+// comply makes a match hold: a string is put into the payload, and a packet is
+// sent by the user that it asks for.
+func (p *plan) comply(a *packets.Atom, side int) bool {
+	module, options, _ := words(a)
+	before := p.send
+	switch module {
+	case "string":
+		want, _ := option(options, "--string")
+		p.send.Payload = append(slices.Clone(p.send.Payload), want...)
+		if _, err := lab.Frame(&p.send); err != nil {
+			p.send.Length = 0
+			b, err := lab.Frame(&p.send)
+			if err != nil || !p.try(func(q *packets.Packet) { q.Length = uint16(len(b)) }) {
+				p.send = before
+				return false
+			}
+			p.send.Length = uint16(len(b))
+		}
+	case "owner":
+		for name, to := range map[string]*uint32{"--uid-owner": &p.send.UID, "--gid-owner": &p.send.GID} {
+			v, _ := option(options, name)
+			low, _, _ := strings.Cut(v, "-")
+			if n, err := strconv.ParseUint(low, 10, 32); err == nil {
+				*to = uint32(n)
+			}
+		}
+	}
+	if p.truth(a, side) != yes {
+		p.send = before
+		return false
+	}
+	return true
 }
 
 // exhaust makes a limit be reached, by sending the packet as often before.
