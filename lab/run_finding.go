@@ -271,12 +271,8 @@ func (b *rig) wantsAnswer(f *flow, end *sight) bool {
 	default:
 		return false
 	}
-	if h := b.spec.Host(end.node.name); f.proto == UDP && slices.ContainsFunc(b.services(h), func(v Service) bool {
-		return v.Proto == "udp" && v.Port == end.DPort && v.Silent
-	}) {
-		return false
-	}
-	return true
+	silent := func(v Service) bool { return v.Proto == "udp" && v.Port == end.DPort && v.Silent }
+	return f.proto != UDP || !slices.ContainsFunc(b.serving[end.node.name], silent)
 }
 
 func (b *rig) whyUnanswered(f *flow, end *sight, src, dst netip.AddrPort) string {

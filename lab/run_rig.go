@@ -25,6 +25,8 @@ type rig struct {
 	// greeted are the hosts that have heard a greeting.
 	greeted map[greeting]bool
 	open    []*served
+	// serving are the services of each host.
+	serving map[string][]Service
 	id      uint16
 	port    uint16
 }
@@ -35,7 +37,7 @@ const firstPort, lastPort = 40000, 60999
 
 // newRig builds all of it. The calling thread is as buildTopology wants it.
 func newRig(ctx context.Context, spec *Spec, snap *ruleset.Snapshot) (*rig, error) {
-	b := &rig{spec: spec, snap: snap, frags: map[fragmentKey]*fragments{}, greeted: map[greeting]bool{}, port: firstPort - 1}
+	b := &rig{spec: spec, snap: snap, frags: map[fragmentKey]*fragments{}, greeted: map[greeting]bool{}, serving: map[string][]Service{}, port: firstPort - 1}
 	var err error
 	if b.loop, err = newLoop(); err != nil {
 		return nil, err
@@ -57,7 +59,8 @@ func newRig(ctx context.Context, spec *Spec, snap *ruleset.Snapshot) (*rig, erro
 	}
 	for i := range spec.Hosts {
 		h := &spec.Hosts[i]
-		for _, v := range b.services(h) {
+		b.serving[h.Name] = b.services(h)
+		for _, v := range b.serving[h.Name] {
 			if err := b.serve(b.top.node(h.Name), v); err != nil {
 				return nil, err
 			}
