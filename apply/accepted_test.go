@@ -30,7 +30,7 @@ func (h *host) signed(s *ruleset.Snapshot, serial uint64) ([]byte, verify.Trust)
 	build, members := artifact.NewBuild(0, tools, artifact.Accept{}, s.Dumps)
 	build.Wanted = []artifact.Sysctl{{Key: "net.ipv4.tcp_syncookies", Value: "2"}}
 	sum := sha256.Sum256(nil)
-	m := &artifact.Manifest{Serial: serial, Created: time.Now().Add(-time.Minute),
+	m := &artifact.Manifest{Serial: serial, Created: time.Now().Add(-time.Minute), NotAfter: time.Now().Add(time.Hour),
 		Script: artifact.Script{Name: "fw.sh", SHA256: hex.EncodeToString(sum[:])}, Builds: []artifact.Build{build}}
 	data, err := artifact.Encode(m, members, key)
 	h.must(err)

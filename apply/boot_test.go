@@ -111,6 +111,41 @@ func TestBootBringsBack(t *testing.T) {
 	}
 }
 
+// TestBootWhateverTheClockSays has a clock that was set back or forward, or is one
+// of a board without a battery, also against the times of artifact and keys.
+func TestBootWhateverTheClockSays(t *testing.T) {
+	onHost(t, func(h *host) {
+		sa := h.built(scriptA)
+		data, trust := h.signed(sa, uint64(time.Now().Unix()))
+		h.take(data, trust)
+		for _, now := range []time.Time{time.Unix(0, 0), time.Now().AddDate(-3, 0, 0), time.Now().AddDate(50, 0, 0)} {
+			h.reboot(func(h *host) {
+				opts := h.judge(trust, "", "")
+				opts.Accept = func(ctx context.Context, data []byte) (*verify.Accepted, error) {
+					p := verify.DefaultPolicy()
+					p.Boot = true
+					p.Keys = map[string]verify.Validity{"k": {NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}}
+					tools, err := netfilter.Probe(ctx)
+					h.must(err)
+					c, err := verify.Check(data, trust, p, now, verify.OpenState(h.dir))
+					if err != nil {
+						return nil, err
+					}
+					// Where the clock counts it says no.
+					p.Boot = false
+					if _, err := verify.Check(data, trust, p, now, verify.OpenState(h.dir)); err == nil {
+						t.Errorf("%v: an apply takes it", now)
+					}
+					return c.Boot(tools)
+				}
+				_, err := Boot(h.ctx, opts)
+				h.must(err)
+				h.is(sa)
+			})
+		}
+	})
+}
+
 // TestBootAfterRollback brings back what a rollback did, although a newer
 // artifact was accepted before.
 func TestBootAfterRollback(t *testing.T) {

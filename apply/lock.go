@@ -107,6 +107,9 @@ func (s *store) update(change func(*journal)) error {
 		j.Pending = &p
 	}
 	change(&j)
+	if s.Pending != nil { // else nothing is changed yet, and the room is for later
+		s.unreserve()
+	}
 	if err := s.fault.at("write journal"); err != nil {
 		return err
 	}

@@ -29,6 +29,9 @@ const (
 	envKeep  = "FWC_TEST_KEEP"
 	// A duration to wait for a confirmation; below 0 for a guard alone.
 	envConfirm = "FWC_TEST_CONFIRM"
+	// How its disk is spoiled, at which point, the how many-th time it is there:
+	// "full:write journal:2".
+	envSpoil = "FWC_TEST_SPOIL"
 )
 
 func TestMain(m *testing.M) {
@@ -48,7 +51,9 @@ func TestMain(m *testing.M) {
 // victim applies and dies on the way.
 func victim() int {
 	die := os.Getenv(envDie)
+	spoil := spoiler(os.Getenv(envSpoil), os.Getenv(envState))
 	kill := func(point string) error {
+		spoil(point)
 		if point == die {
 			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 			select {}
@@ -77,6 +82,13 @@ func victim() int {
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
+	}
+	switch {
+	case errors.Is(err, ErrNotRestored):
+		return 7
+	case errors.Is(err, ErrUndone):
+		return 6
+	case err != nil:
 		return 1
 	}
 	return 0

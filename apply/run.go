@@ -183,11 +183,15 @@ func (s *store) begin(c candidate, opts Options, d *draft, from *ruleset.Snapsho
 	if c.back {
 		to = c.to
 	}
+	if err := s.reserve(); err != nil {
+		return nil, 0, errors.Join(err, s.discard(g.Number))
+	}
 	err = s.update(func(j *journal) {
 		j.Pending = &pending{Generation: g.Number, To: to, Step: stepCommit, Began: g.At, Boot: bootID(),
 			Touched: touched(from, d.plan.Wanted), Watchdog: dog.name()}
 	})
 	if err != nil {
+		s.unreserve()
 		return nil, 0, errors.Join(err, s.discard(g.Number))
 	}
 	return g, to, nil
@@ -231,6 +235,7 @@ func (s *store) accept(ctx context.Context, c candidate, opts Options) error {
 		return err
 	}
 	if c.record != nil && opts.Confirm == 0 {
+		s.unreserve()
 		return c.record() // else when it is confirmed
 	}
 	return nil

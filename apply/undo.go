@@ -23,7 +23,11 @@ func (s *store) undo(ctx context.Context, committer Committer, before *State, ca
 	_ = s.update(func(j *journal) { j.Pending.Step = stepUndo }) // a full disk must not stop it
 	lost, err := s.putBack(ctx, committer, before)
 	if err == nil {
-		err = s.forget(nil)
+		// What the kernel has counts. The next start finds the change pending, and
+		// nothing left of it.
+		if werr := s.forget(nil); werr != nil {
+			cause = fmt.Errorf("%w; the journal does not say so: %w", cause, werr)
+		}
 	}
 	return &FailedError{Cause: cause, Undo: err, Lost: lost}
 }

@@ -68,6 +68,9 @@ func (s *store) wait(d time.Duration, receipt *verify.Receipt) error {
 		j.Pending.Step, j.Pending.ConfirmBy, j.Pending.ConfirmBoot = stepConfirm, &by, boottime()+d
 		j.Pending.Receipt = receipt
 	})
+	if err == nil {
+		_ = s.reserve() // for the end of the wait
+	}
 	if err == nil && !s.dog.alive() {
 		err = errNoWatchdog
 	}
@@ -112,6 +115,7 @@ func Confirm(ctx context.Context, opts Options) (*Generation, error) {
 	}
 	// Taken first: the generation that boot brings back must be one.
 	if r := s.Pending.Receipt; r != nil {
+		s.unreserve()
 		if err := verify.OpenState(s.dir).Record(*r); err != nil {
 			return nil, err
 		}

@@ -27,13 +27,22 @@ type Error struct {
 	Kind error
 	Msg  string // the rest of the sentence
 	Hint string // what to do about it, or ""
+	Err  error  // the system's, if it is one
 }
 
 // Error returns the kind and the details in one sentence.
 func (e *Error) Error() string { return e.Kind.Error() + ": " + e.Msg }
 
-// Unwrap returns the kind.
-func (e *Error) Unwrap() error { return e.Kind }
+// Unwrap returns the kind, and the system's error.
+func (e *Error) Unwrap() []error {
+	if e.Err == nil {
+		return []error{e.Kind}
+	}
+	return []error{e.Kind, e.Err}
+}
+
+// systemf is errorf for an error of the system's.
+func systemf(kind, err error) *Error { return &Error{Kind: kind, Msg: err.Error(), Err: err} }
 
 func errorf(kind error, format string, args ...any) *Error {
 	return &Error{Kind: kind, Msg: fmt.Sprintf(format, args...)}

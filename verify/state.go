@@ -196,7 +196,7 @@ func format(highest mark, allowed *mark) string {
 // look like a lost state otherwise.
 func (s *State) Prepare() error {
 	if err := os.MkdirAll(s.dir, 0o700); err != nil {
-		return errorf(ErrState, "%v", err)
+		return systemf(ErrState, err)
 	}
 	if !s.fresh || s.text != "" {
 		return nil
@@ -213,7 +213,7 @@ func (s *State) Prepare() error {
 func (s *State) write(highest mark, allowed *mark) error {
 	text := format(highest, allowed)
 	if err := atomicfile.Write(filepath.Join(s.dir, stateFile), []byte(text), 0o600); err != nil {
-		return errorf(ErrState, "%v", err)
+		return systemf(ErrState, err)
 	}
 	s.text, s.highest, s.allowed, s.problem, s.lost = text, highest, allowed, nil, false
 	s.fresh = highest.digest == "-"

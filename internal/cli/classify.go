@@ -71,6 +71,8 @@ func classifyApply(err error) (int, string) {
 		return exitNotRestored, "look at the firewall now: iptables-save, fwc status; fwc rollback tries again"
 	case errors.Is(err, apply.ErrUndone) && errors.As(err, new(*apply.CheckError)):
 		return exitUndone, "the new firewall was in effect when --check refused it: does the check pass now, with the former one? --check-timeout gives it more time, fwc plan shows the change"
+	case errors.Is(err, apply.ErrUndone) && fullDisk(err) != "":
+		return exitUndone, fullDisk(err)
 	case errors.Is(err, apply.ErrUndone):
 		return exitUndone, "fwc plan shows what it would have changed"
 	case errors.As(err, &trial) && errors.Is(err, netns.ErrNotPermitted):
@@ -111,6 +113,8 @@ func classifyTrust(err error) (int, string) {
 			return exitUntrusted, "--trust wants a file NAME.pub of fwc keygen, or a directory of them"
 		case errors.Is(v.Kind, verify.ErrPolicy) && v.Hint == "":
 			return exitUntrusted, "correct the policy file; its keys are in the README"
+		case v.Err != nil && fullDisk(v.Err) != "":
+			return exitFailure, fullDisk(v.Err)
 		case errors.Is(v.Kind, verify.ErrState) && v.Hint == "":
 			return exitBusy, "run it again; if it stays so, look at the owner and mode of the state directory"
 		case v.Hint != "":
@@ -146,6 +150,18 @@ func classifyTrust(err error) (int, string) {
 	return 0, ""
 }
 
+// fullDisk returns the hint for a disk that cannot be written to, "" for another
+// error.
+func fullDisk(err error) string {
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return "make room on that file system"
+	case errors.Is(err, syscall.EROFS):
+		return "that file system is read-only: the kernel log may say why; mount -o remount,rw"
+	}
+	return ""
+}
+
 func classifySystem(err error) (int, string) {
 	var tool *netfilter.NoToolError
 	var mixed *netfilter.MixedError
@@ -156,8 +172,8 @@ func classifySystem(err error) (int, string) {
 		return exitFailure, "keep native rules in a table of another name: nft add table ip mine"
 	case errors.Is(err, netns.ErrNotPermitted):
 		return exitFailure, "run it as root"
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return exitFailure, "make room on that file system"
+	case fullDisk(err) != "":
+		return exitFailure, fullDisk(err)
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EPERM):
 		return exitFailure, "this needs other permissions: run it as root, or look at the file's owner and mode"
 	case errors.Is(err, fs.ErrNotExist):
