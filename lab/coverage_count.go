@@ -50,12 +50,14 @@ func StartCoverage(ctx context.Context, snap *ruleset.Snapshot, t *Tracer) (*Cou
 		if err := t.Hear(); err != nil {
 			return nil, err
 		}
+		t.counts, t.failed = true, false
 		c.trace, c.from = t, maps.Clone(t.met)
 		return c, nil
 	}
 	if c.trace, err = startTrace(ctx, snap, netfilter.TraceOptions{NoLegacy: true}); err != nil {
 		return nil, err
 	}
+	c.trace.counts = true
 	c.ours, c.stop, c.done = true, make(chan struct{}), make(chan error, 1)
 	go func() { c.done <- c.listen() }()
 	return c, nil

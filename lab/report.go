@@ -31,5 +31,7 @@ func (r *Report) JSON(w io.Writer) error {
 		Failed int      `json:"failed"`
 		Millis int64    `json:"millis"`
 		Tests  []Result `json:"tests"`
-	}{TestSchemaName, r.Passed, r.Failed, r.Elapsed.Milliseconds(), results})
+		// Coverage is there with --coverage.
+		Coverage *Coverage `json:"coverage,omitempty"`
+	}{TestSchemaName, r.Passed, r.Failed, r.Elapsed.Milliseconds(), results, r.Coverage})
 }

@@ -51,7 +51,7 @@ func (r *Report) JUnit(w io.Writer) error {
 				File: t.Spec, Line: t.Line, Time: seconds(t.Millis)}
 			if !t.OK {
 				c.Failure = &junitFailure{Message: termsafe.String("expected " + t.Expected + ", got " + t.Got),
-					Text: termsafe.Text(fmt.Sprintf("%s:%d\nexpected  %s\ngot       %s\n", t.Spec, t.Line, t.Expected, t.Got))}
+					Text: termsafe.Text(fmt.Sprintf("%s:%d\nexpected  %s\ngot       %s\n%s", t.Spec, t.Line, t.Expected, t.Got, t.Trace))}
 				s.Failures++
 			}
 			millis += t.Millis

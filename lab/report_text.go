@@ -36,6 +36,9 @@ func (r *Report) Text(w io.Writer, opt ReportOptions) error {
 			p.printf("%s %s:%d: %s\n", paint("31", "FAIL"), termsafe.String(t.Spec), t.Line, termsafe.String(t.Name))
 			p.printf("       expected  %s\n", termsafe.String(t.Expected))
 			p.printf("       got       %s\n", termsafe.String(t.Got))
+			if t.Trace != nil && p.err == nil {
+				p.err = t.Trace.Text(w, "       ")
+			}
 		}
 	}
 	word := "passed"

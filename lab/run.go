@@ -24,6 +24,8 @@ type RunOptions struct {
 	Privileged bool
 	// Keep leaves each spec's network behind, and its services running.
 	Keep bool
+	// Coverage counts which rules packets meet.
+	Coverage bool
 	// Parallel is how many specs run at once; 0 is one a processor.
 	Parallel int
 	// Progress, if set, is called after each test, from one goroutine at a time.
@@ -55,6 +57,8 @@ type Report struct {
 	Elapsed, Setup time.Duration
 	// Kept are the networks that were left behind.
 	Kept []Kept
+	// Coverage is that of all specs together; nil if it was not asked for.
+	Coverage *Coverage
 }
 
 // Kept is a network that was left behind: Pid is the process that holds it, and
@@ -83,8 +87,7 @@ func Run(ctx context.Context, opt RunOptions) (*Report, error) {
 	defer cancel(nil)
 	type part struct {
 		results []Result
-		kept    *Kept
-		setup   time.Duration
+		runEnd
 	}
 	parts := make([]part, len(opt.Specs))
 	var mu sync.Mutex
@@ -99,7 +102,7 @@ func Run(ctx context.Context, opt RunOptions) (*Report, error) {
 			defer func() { <-slots }()
 			p := &parts[i]
 			var err error
-			p.setup, p.kept, err = runSpec(ctx, opt, i, func(r Result) {
+			p.runEnd, err = runSpec(ctx, opt, i, func(r Result) {
 				r.Spec = spec.File
 				mu.Lock()
 				defer mu.Unlock()
@@ -121,6 +124,13 @@ func Run(ctx context.Context, opt RunOptions) (*Report, error) {
 		if p.kept != nil {
 			rep.Kept = append(rep.Kept, *p.kept)
 		}
+		if p.coverage != nil && rep.Coverage == nil {
+			rep.Coverage = p.coverage
+		} else if p.coverage != nil {
+			if err := rep.Coverage.Add(p.coverage); err != nil {
+				cancel(err)
+			}
+		}
 	}
 	if ctx.Err() != nil {
 		for _, k := range rep.Kept {
@@ -139,16 +149,23 @@ func Run(ctx context.Context, opt RunOptions) (*Report, error) {
 	return rep, nil
 }
 
+// runEnd is what a spec's run came to beside its tests.
+type runEnd struct {
+	kept     *Kept
+	setup    time.Duration
+	coverage *Coverage
+}
+
 // runSpec runs one spec in a stage.
-func runSpec(ctx context.Context, opt RunOptions, nth int, progress func(Result)) (time.Duration, *Kept, error) {
+func runSpec(ctx context.Context, opt RunOptions, nth int, progress func(Result)) (runEnd, error) {
 	inR, inW, err := os.Pipe()
 	if err != nil {
-		return 0, nil, err
+		return runEnd{}, err
 	}
 	defer inW.Close()
 	outR, outW, err := os.Pipe()
 	if err != nil {
-		return 0, nil, errors.Join(err, inR.Close())
+		return runEnd{}, errors.Join(err, inR.Close())
 	}
 	defer outR.Close()
 	p, err := netns.Start(stageTest, netns.StartOptions{Privileged: opt.Privileged, Detached: opt.Keep,
@@ -156,14 +173,14 @@ func runSpec(ctx context.Context, opt RunOptions, nth int, progress func(Result)
 	inR.Close()
 	outW.Close()
 	if err != nil {
-		return 0, nil, err
+		return runEnd{}, err
 	}
 	stop := context.AfterFunc(ctx, p.Kill)
 	defer stop()
 	spec := opt.Specs[nth]
 	go func() {
 		// A write fails only if the stage is gone, which reading tells.
-		_ = json.NewEncoder(inW).Encode(task{Spec: spec, Snapshot: opt.Snapshot, Processor: os.Getpid() + nth, Keep: opt.Keep})
+		_ = json.NewEncoder(inW).Encode(task{Spec: spec, Snapshot: opt.Snapshot, Processor: os.Getpid() + nth, Keep: opt.Keep, Coverage: opt.Coverage})
 	}()
 	dec := json.NewDecoder(outR)
 	for {
@@ -172,9 +189,9 @@ func runSpec(ctx context.Context, opt RunOptions, nth int, progress func(Result)
 			p.Kill()
 			ps, _ := p.Wait()
 			if ctx.Err() != nil {
-				return 0, nil, context.Cause(ctx)
+				return runEnd{}, context.Cause(ctx)
 			}
-			return 0, nil, fmt.Errorf("the lab ended without a result (%v): %w", ps, err)
+			return runEnd{}, fmt.Errorf("the lab ended without a result (%v): %w", ps, err)
 		}
 		switch {
 		case m.Result != nil:
@@ -182,22 +199,23 @@ func runSpec(ctx context.Context, opt RunOptions, nth int, progress func(Result)
 		case m.Err != "":
 			p.Kill()
 			_, _ = p.Wait()
-			return 0, nil, &StageError{Msg: m.Err, refused: m.Refused}
+			return runEnd{}, &StageError{Msg: m.Err, refused: m.Refused}
 		default:
 			if opt.Keep {
 				if _, err := io.WriteString(inW, keepWord); err != nil {
-					return 0, nil, err
+					return runEnd{}, err
 				}
 				// The network's process lives on by itself.
+				end := m
 				if err := dec.Decode(&m); err != nil {
-					return 0, nil, fmt.Errorf("the lab does not stay: %w", err)
+					return runEnd{}, fmt.Errorf("the lab does not stay: %w", err)
 				}
 				stop()
-				return m.Setup, newKept(spec, p.Pid(), opt.Privileged), nil
+				return runEnd{newKept(spec, p.Pid(), opt.Privileged), end.Setup, end.Coverage}, nil
 			}
 			p.Kill()
 			_, err := p.Wait()
-			return m.Setup, nil, err
+			return runEnd{nil, m.Setup, m.Coverage}, err
 		}
 	}
 }

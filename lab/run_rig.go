@@ -19,6 +19,8 @@ type rig struct {
 	loop   *loop
 	router *node
 	hooks  *hookLog
+	// witness knows what the packets met in the router.
+	witness witness
 	// sights are what was seen since the current flow began.
 	sights []sight
 	frags  map[fragmentKey]*fragments

@@ -32,12 +32,15 @@ type (
 		Snapshot  *ruleset.Snapshot
 		Processor int
 		Keep      bool
+		Coverage  bool
 	}
 	message struct {
-		Result  *Result
-		Setup   time.Duration
-		Err     string
-		Refused bool
+		Result *Result
+		Setup  time.Duration
+		// Coverage comes with the last message.
+		Coverage *Coverage
+		Err      string
+		Refused  bool
 	}
 )
 
@@ -79,7 +82,12 @@ func runStage() int {
 		_ = enc.Encode(message{Err: err.Error(), Refused: errors.Is(err, netns.ErrNotPermitted) || errors.Is(err, unix.EPERM)})
 		return 1
 	}
-	if err := enc.Encode(message{Setup: setup}); err != nil || !t.Keep {
+	cov, err := b.unobserve(context.Background())
+	if err != nil {
+		_ = enc.Encode(message{Err: err.Error()})
+		return 1
+	}
+	if err := enc.Encode(message{Setup: setup, Coverage: cov}); err != nil || !t.Keep {
 		return 0
 	}
 	<-kept
@@ -130,6 +138,9 @@ func (t *task) run(say func(Result)) (*rig, time.Duration, error) {
 	if err != nil {
 		return nil, 0, err
 	}
+	if err := b.observe(ctx, t.Coverage); err != nil {
+		return nil, 0, err
+	}
 	setup := time.Since(start)
 	for i := range t.Spec.Tests {
 		r, err := b.test(ctx, &t.Spec.Tests[i])
@@ -153,6 +164,11 @@ func (b *rig) test(_ context.Context, t *Test) (Result, error) {
 		r.Flows = append(r.Flows, f)
 	}
 	r.OK, r.Got = t.judge(r.Flows)
+	if r.OK {
+		b.witness.told = nil
+	} else {
+		r.Trace = b.witness.tell()
+	}
 	if t.Times > 1 && r.OK {
 		r.Flows = nil
 	}
@@ -162,6 +178,9 @@ func (b *rig) test(_ context.Context, t *Test) (Result, error) {
 
 // flow sends one probe and says what became of it.
 func (b *rig) flow(p Probe) (Finding, error) {
+	if err := b.witness.forget(); err != nil {
+		return Finding{}, err
+	}
 	f, err := b.begin(p)
 	if err != nil {
 		return Finding{}, err
@@ -170,6 +189,9 @@ func (b *rig) flow(p Probe) (Finding, error) {
 		return Finding{}, err
 	}
 	out := b.finding(f)
+	if err := b.witness.listen(); err != nil {
+		return Finding{}, err
+	}
 	b.end(f)
 	return out, b.clean()
 }

@@ -14,6 +14,8 @@ type Trace struct {
 	Paths []Path `json:"paths"`
 	// Lost says that the kernel told more than there was room for.
 	Lost bool `json:"lost,omitempty"`
+	// Omitted is how many packets more there were.
+	Omitted int `json:"omitted,omitempty"`
 }
 
 // Path is one packet's way. What a router sends back, such as a REJECT's answer,
@@ -78,8 +80,9 @@ type Tracer struct {
 	book   *book
 	events []netfilter.TraceEvent
 	lost   bool
-	met    map[owner]uint64 // packets that rules of nf_tables met since the start
-	failed bool             // and that something of it was lost
+	counts bool             // a Counter wants met
+	met    map[owner]uint64 // packets that rules of nf_tables met
+	failed bool             // something of it was lost
 }
 
 // StartTrace begins to trace every packet in the calling thread's network
@@ -108,7 +111,7 @@ func (t *Tracer) Hear() error {
 		t.lost, t.failed, err = true, true, nil
 	}
 	for i := range events {
-		if e := &events[i]; e.Backend == ruleset.NFT && e.Kind == netfilter.TraceRule {
+		if e := &events[i]; t.counts && e.Backend == ruleset.NFT && e.Kind == netfilter.TraceRule {
 			t.met[owner{tableKey{e.Backend, e.Family, e.Table}, e.Chain, e.Rule}]++
 		}
 	}
@@ -120,13 +123,21 @@ func (t *Tracer) Hear() error {
 // the packets come through first. What a packet meets after Take begins another
 // Path.
 func (t *Tracer) Take() (*Trace, error) {
-	if err := t.Hear(); err != nil {
+	events, lost, err := t.cut()
+	if err != nil {
 		return nil, err
 	}
-	tr := assemble(t.book, t.events)
-	tr.Lost = t.lost
-	t.events, t.lost = nil, false
+	tr := assemble(t.book, events)
+	tr.Lost = lost
 	return tr, nil
+}
+
+// cut is Take without the assembly.
+func (t *Tracer) cut() (events []netfilter.TraceEvent, lost bool, err error) {
+	err = t.Hear()
+	events, lost = t.events, t.lost
+	t.events, t.lost = nil, false
+	return events, lost, err
 }
 
 // Drop is Take for nobody, and costs less.

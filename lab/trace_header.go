@@ -89,3 +89,14 @@ func readHeader(b []byte) *header {
 	}
 	return h
 }
+
+// refuses says whether the packet is of those that REJECT answers o with.
+func (h *header) refuses(o *header) bool {
+	switch {
+	case h.Dst != o.Src:
+		return false
+	case h.Proto == TCP:
+		return h.Flags&rstFlag != 0 && h.DPort == o.SPort && h.SPort == o.DPort
+	}
+	return icmpError(h.Proto, h.ICMPType)
+}

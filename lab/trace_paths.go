@@ -93,7 +93,14 @@ func (a *assembly) path(e *netfilter.TraceEvent, head *header, hook string) *Pat
 	p := a.open(e, head.identity(), hook)
 	if p == nil {
 		p = &Path{Packet: head.words(), seen: head.words(), now: head.words(), In: e.In, first: head, ident: head.identity()}
-		a.paths = append(a.paths, p)
+		at := len(a.paths)
+		if e.Verdict == "drop" {
+			// nf_tables tells of a REJECT when its answer is on the way.
+			for at > 0 && a.paths[at-1].first.refuses(head) {
+				at--
+			}
+		}
+		a.paths = slices.Insert(a.paths, at, p)
 	}
 	if e.Packet != 0 {
 		a.byID[e.Packet] = p

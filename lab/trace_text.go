@@ -18,18 +18,52 @@ import (
 //	                  now tcp 203.0.113.9:40000 > 172.16.100.5:8800
 //	  filter FORWARD  policy DROP  → dropped
 //
-// Each line begins with indent.
+// Each line begins with indent. Of packets that went the same way the first
+// stands for the others.
 func (t *Trace) Text(w io.Writer, indent string) error {
+	told := map[string]bool{}
+	same := 0
 	for i := range t.Paths {
-		if err := t.Paths[i].text(w, indent); err != nil {
+		p := &t.Paths[i]
+		way := p.way()
+		if told[way] {
+			same++
+			continue
+		}
+		told[way] = true
+		if err := p.text(w, indent); err != nil {
 			return err
 		}
 	}
-	if t.Lost {
-		_, err := fmt.Fprintf(w, "%s(the kernel told more than there was room for: hops are missing)\n", indent)
-		return err
+	var err error
+	switch {
+	case t.Omitted > 0:
+		_, err = fmt.Fprintf(w, "%s(and %s)\n", indent, morePackets(same+t.Omitted))
+	case same > 0:
+		_, err = fmt.Fprintf(w, "%s(and %s, the same way as one of these)\n", indent, morePackets(same))
 	}
-	return nil
+	if t.Lost && err == nil {
+		_, err = fmt.Fprintf(w, "%s(the kernel told more than there was room for: hops are missing)\n", indent)
+	}
+	return err
+}
+
+func morePackets(n int) string {
+	if n == 1 {
+		return "1 more packet"
+	}
+	return fmt.Sprintf("%d more packets", n)
+}
+
+// way is the same for packets that met the same.
+func (p *Path) way() string {
+	var b strings.Builder
+	b.WriteString(p.In)
+	for i := range p.Hops {
+		h := &p.Hops[i]
+		fmt.Fprintf(&b, "\n%s %s %s %s %d %s", h.Backend, h.Family, h.place(false), h.Kind, h.Rule, h.Verdict)
+	}
+	return b.String()
 }
 
 func (p *Path) text(w io.Writer, indent string) error {
@@ -120,6 +154,16 @@ func (p *Path) Order() []string {
 		}
 	}
 	return out
+}
+
+// String is Text, and "" for a nil trace.
+func (t *Trace) String() string {
+	if t == nil {
+		return ""
+	}
+	var b strings.Builder
+	_ = t.Text(&b, "") // a Builder takes all
+	return b.String()
 }
 
 // Where names the rule or policy: "filter FORWARD 3 (router.sh:42)".

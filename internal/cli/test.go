@@ -41,6 +41,8 @@ func testCommand(s Streams) *cli.Command {
 			formatFlag("text", "json", "tap"),
 			&cli.StringFlag{Name: "junit", Usage: "also write a JUnit report to `FILE`"},
 			&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "list the tests that pass, too"},
+			&cli.BoolFlag{Name: "coverage", Usage: "say which rules the tests' packets met, and which none did"},
+			&cli.StringFlag{Name: "coverage-out", Usage: "write a coverage profile to `FILE`, for fwc show --coverage"},
 			&cli.BoolFlag{Name: "keep", Usage: "leave the networks behind, and say how to look at and remove them"},
 			&cli.BoolFlag{Name: "privileged", Usage: "as root: without a user namespace"},
 			&cli.BoolFlag{Name: "schema", Usage: "print the JSON Schema of a SPEC, for editors"},
@@ -76,7 +78,7 @@ func runTests(c *cli.Context, s Streams) error {
 	}
 	line := newProgress(s.Err, total)
 	rep, err := lab.Run(c.Context, lab.RunOptions{Snapshot: op.Snapshot, Specs: specs, Privileged: c.Bool("privileged"),
-		Keep: c.Bool("keep"), Progress: line.step})
+		Keep: c.Bool("keep"), Coverage: c.Bool("coverage") || c.String("coverage-out") != "", Progress: line.step})
 	line.done()
 	if err != nil {
 		return err
@@ -105,13 +107,29 @@ func reportTests(c *cli.Context, s Streams, rep *lab.Report) error {
 			return bare(err)
 		}
 	}
+	if path := c.String("coverage-out"); path != "" {
+		var b strings.Builder
+		if err := rep.Coverage.WriteJSON(&b); err != nil {
+			return err
+		}
+		if err := atomicfile.Write(path, []byte(b.String()), 0o644); err != nil {
+			return bare(err)
+		}
+	}
+	if !c.Bool("coverage") {
+		rep.Coverage = nil
+	}
 	switch c.String("format") {
 	case "json":
 		return rep.JSON(s.Out)
 	case "tap":
 		return rep.TAP(s.Out)
 	}
-	return rep.Text(s.Out, lab.ReportOptions{Color: coloured(s.Out), Verbose: c.Bool("verbose")})
+	err := rep.Text(s.Out, lab.ReportOptions{Color: coloured(s.Out), Verbose: c.Bool("verbose")})
+	if err == nil && rep.Coverage != nil {
+		err = rep.Coverage.Text(s.Out)
+	}
+	return err
 }
 
 // readSpecs reads files, and of directories all that YAML is in.

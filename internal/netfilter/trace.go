@@ -1,6 +1,7 @@
 package netfilter
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -68,7 +69,8 @@ var ErrTraceLost = errors.New("the kernel told more of the packets' ways than th
 type Tracer struct {
 	fd      int
 	handles map[owned]map[uint64]int
-	names   map[uint32]string
+	names   map[uint32]string // of interfaces
+	words   map[string]string // each kept once: events name few
 	buf     []byte
 	pending []TraceEvent
 	lost    bool
@@ -90,7 +92,7 @@ type TraceOptions struct {
 // The namespace's kernel must have nf_tables, and nfnetlink_log where there are
 // legacy tables.
 func Trace(ctx context.Context, opt TraceOptions) (*Tracer, error) {
-	t := &Tracer{names: map[uint32]string{}, buf: make([]byte, 1<<16)}
+	t := &Tracer{names: map[uint32]string{}, words: map[string]string{}, buf: make([]byte, 1<<16)}
 	var err error
 	if t.handles, err = ruleHandles(ctx); err != nil {
 		return nil, fmt.Errorf("trace: %w", err)
@@ -183,9 +185,22 @@ func (t *Tracer) Hear() error {
 	}
 }
 
-// Close ends the trace. The table stays: it does nothing but mark packets, and
-// goes with the namespace.
+// Close ends the trace. The table stays, for other Tracers of the namespace; it
+// goes with that, or by EndTrace.
 func (t *Tracer) Close() error { return unix.Close(t.fd) }
+
+// word is cstring without a copy for each time.
+func (t *Tracer) word(b []byte) string {
+	if i := bytes.IndexByte(b, 0); i >= 0 {
+		b = b[:i]
+	}
+	if w, ok := t.words[string(b)]; ok {
+		return w
+	}
+	w := string(b)
+	t.words[w] = w
+	return w
+}
 
 // iface returns the name of an interface of the trace's namespace.
 func (t *Tracer) iface(index uint32) string {

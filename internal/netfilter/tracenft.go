@@ -23,9 +23,9 @@ func (t *Tracer) nfTables(b []byte) {
 	for typ, v := range attributes(b[4:]) {
 		switch typ {
 		case unix.NFTA_TRACE_TABLE:
-			e.Table = cstring(v)
+			e.Table = t.word(v)
 		case unix.NFTA_TRACE_CHAIN:
-			e.Chain = cstring(v)
+			e.Chain = t.word(v)
 		case unix.NFTA_TRACE_RULE_HANDLE:
 			if len(v) == 8 {
 				handle = binary.BigEndian.Uint64(v)
@@ -45,7 +45,7 @@ func (t *Tracer) nfTables(b []byte) {
 				case unix.NFTA_VERDICT_CODE:
 					e.Verdict = verdictWord(be32(v))
 				case unix.NFTA_VERDICT_CHAIN:
-					e.To = cstring(v)
+					e.To = t.word(v)
 				}
 			}
 		case unix.NFTA_TRACE_POLICY:
@@ -167,5 +167,22 @@ func addTraceTable(ctx context.Context) error {
 		r = nest(r, unix.NFTA_RULE_EXPRESSIONS, expression(expression(nil, "immediate", value), "meta", set))
 		add(unix.NFT_MSG_NEWRULE, netlink.Create|netlink.Append, "chain "+chain.name, r)
 	}
+	return s.Send(ctx)
+}
+
+// EndTrace removes the table of the Tracers of the calling thread's namespace,
+// which marks packets as long as it is there.
+func EndTrace(ctx context.Context) error {
+	nl, err := dial()
+	if err != nil {
+		return err
+	}
+	s := &Script{}
+	s.generation, err = nl.generation()
+	nl.Close()
+	if err != nil {
+		return fmt.Errorf("nf_tables: %w", err)
+	}
+	s.ops = []op{{msg: unix.NFT_MSG_DELTABLE, family: unix.NFPROTO_INET, attrs: text(nil, unix.NFTA_TABLE_NAME, TraceTable), what: "table " + TraceTable}}
 	return s.Send(ctx)
 }
