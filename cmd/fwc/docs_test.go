@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -16,6 +17,7 @@ import (
 func TestDocs(t *testing.T) {
 	for doc, files := range map[string]string{
 		"../../docs/reviews.md": "../../testdata/reviews",
+		"../../docs/lab.md":     "../../testdata/labs",
 	} {
 		t.Run(filepath.Base(doc), func(t *testing.T) {
 			t.Parallel()
@@ -46,6 +48,9 @@ const (
 	indent = "    "
 )
 
+// testTime is what fwc test says of its own speed.
+var testTime = regexp.MustCompile(`(?m)( tests (?:passed|failed)) in [0-9.]+ s$`)
+
 // shown returns a document with what its commands print now.
 func shown(t *testing.T, dir, text string) string {
 	var out []string
@@ -74,6 +79,7 @@ func shown(t *testing.T, dir, text string) string {
 			}
 			continue
 		}
+		printed = testTime.ReplaceAll(printed, []byte("$1 in 0.10 s"))
 		for line := range strings.Lines(string(printed)) {
 			out = append(out, strings.TrimRight(indent+line, " \n"))
 		}

@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"bytes"
 	"io"
 	"os"
 	"os/exec"
@@ -40,8 +41,9 @@ func program(t *testing.T) string {
 	return path
 }
 
-// TestLabs builds the scripts of testdata/labs and runs their specs, on both
-// backends, as root, as root without a user namespace, and as nobody.
+// TestLabs builds the scripts of testdata/labs and runs the specs whose names
+// begin with theirs, on both backends, as root, as root without a user
+// namespace, and as nobody. Those called fails do.
 func TestLabs(t *testing.T) {
 	fwc := program(t)
 	scripts, err := filepath.Glob("../../testdata/labs/*.sh")
@@ -49,33 +51,49 @@ func TestLabs(t *testing.T) {
 		t.Fatalf("scripts %v: %v", scripts, err)
 	}
 	dir := filepath.Dir(fwc)
-	for _, backend := range []string{"iptables-nft", "iptables-legacy"} {
+	copied := func(from, to string) string {
+		text, err := os.ReadFile(from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		to = filepath.Join(dir, to)
+		if strings.Contains(to, "legacy") {
+			text = bytes.ReplaceAll(text, []byte("iptables "), []byte("iptables-legacy "))
+		}
+		if err := os.WriteFile(to, text, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return to
+	}
+	for _, backend := range []string{"nft", "legacy"} {
 		for _, script := range scripts {
 			name := strings.TrimSuffix(filepath.Base(script), ".sh")
 			file := filepath.Join(dir, backend+"-"+name+".artifact")
-			text, err := os.ReadFile(strings.TrimSuffix(script, ".sh") + ".yaml")
-			if err != nil {
-				t.Fatal(err)
-			}
-			spec := filepath.Join(dir, name+".yaml")
-			if err := os.WriteFile(spec, text, 0o644); err != nil {
-				t.Fatal(err)
-			}
-			if out, err := exec.Command(fwc, "build", script, "-o", file, "--unsigned", "--env", "IPTABLES="+backend).CombinedOutput(); err != nil {
+			from := copied(script, backend+"-"+name+".sh")
+			if out, err := exec.Command(fwc, "build", from, "-o", file, "--unsigned").CombinedOutput(); err != nil {
 				t.Fatalf("build %s: %v\n%s", script, err, out)
 			}
 			if err := os.Chmod(file, 0o644); err != nil {
 				t.Fatal(err)
 			}
-			for who, cred := range map[string]*syscall.Credential{"root": nil, "privileged": nil, "nobody": {Uid: 65534, Gid: 65534}} {
-				cmd := exec.Command(fwc, "test", file, spec)
-				if who == "privileged" {
-					cmd.Args = append(cmd.Args, "--privileged")
-				}
-				cmd.SysProcAttr = &syscall.SysProcAttr{Credential: cred}
-				cmd.Dir = dir
-				if out, err := cmd.CombinedOutput(); err != nil {
-					t.Errorf("%s, %s, as %s: %v\n%s", name, backend, who, err, out)
+			specs, err := filepath.Glob(strings.TrimSuffix(script, ".sh") + "*.yaml")
+			if err != nil || len(specs) == 0 {
+				t.Fatalf("specs of %s %v: %v", script, specs, err)
+			}
+			for _, spec := range specs {
+				fails := strings.HasSuffix(spec, "-fails.yaml")
+				spec = copied(spec, filepath.Base(spec))
+				for who, cred := range map[string]*syscall.Credential{"root": nil, "privileged": nil, "nobody": {Uid: 65534, Gid: 65534}} {
+					cmd := exec.Command(fwc, "test", file, spec)
+					if who == "privileged" {
+						cmd.Args = append(cmd.Args, "--privileged")
+					}
+					cmd.SysProcAttr = &syscall.SysProcAttr{Credential: cred}
+					cmd.Dir = dir
+					out, err := cmd.CombinedOutput()
+					if code := cmd.ProcessState.ExitCode(); code != 0 && !fails || code != 1 && fails {
+						t.Errorf("%s, %s, as %s: %v\n%s", filepath.Base(spec), backend, who, err, out)
+					}
 				}
 			}
 		}

@@ -1,7 +1,6 @@
 #!/bin/sh
 # Nothing passes the router.
 set -e
-iptables=${IPTABLES:-iptables}
 sysctl -qw net.ipv4.ip_forward=1
-$iptables -t nat -A POSTROUTING -s 172.16.100.0/24 -o eth0 -j SNAT --to-source 172.16.200.1
-$iptables -P FORWARD DROP
+iptables -t nat -A POSTROUTING -s 172.16.100.0/24 -o eth0 -j SNAT --to-source 172.16.200.1
+iptables -P FORWARD DROP

@@ -1,9 +1,8 @@
 #!/bin/sh
 # Answers may pass, too, to whatever was asked before.
 set -e
-iptables=${IPTABLES:-iptables}
 sysctl -qw net.ipv4.ip_forward=1
-$iptables -t nat -A POSTROUTING -s 172.16.100.0/24 -o eth0 -j SNAT --to-source 172.16.200.1
-$iptables -P FORWARD DROP
-$iptables -A FORWARD -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT
-$iptables -A FORWARD -i veth1 -j ACCEPT
+iptables -t nat -A POSTROUTING -s 172.16.100.0/24 -o eth0 -j SNAT --to-source 172.16.200.1
+iptables -P FORWARD DROP
+iptables -A FORWARD -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT
+iptables -A FORWARD -i veth1 -j ACCEPT
