@@ -189,24 +189,40 @@ func (p *Packet) plain(body []byte) ([]byte, int, error) {
 		binary.BigEndian.PutUint16(b, p.SPort)
 		binary.BigEndian.PutUint16(b[2:], p.DPort)
 	case DCCP: // a request, RFC 4340
-		b = make([]byte, 20, 20+len(body))
+		b, sum = make([]byte, 20, 20+len(body)), 6
 		binary.BigEndian.PutUint16(b, p.SPort)
 		binary.BigEndian.PutUint16(b[2:], p.DPort)
 		b[4], b[8] = 5, 1
 	case GRE: // version 0, IPv4 inside
 		b = []byte{0, 0, 8, 0}
+	default:
+		if len(body) > 2 || p.Length == 0 {
+			b, sum = make([]byte, 2, 2+len(body)), 0
+		}
 	}
 	b = append(b, body...)
 	if sum >= 0 {
-		// Linux checks the sum with the pseudo-header's protocol as UDP's
-		// (udplite_error of nf_conntrack_proto_udp.c).
-		pseudo := append(append(p.Src.AsSlice(), p.Dst.AsSlice()...), 0, UDP)
-		pseudo = binary.BigEndian.AppendUint16(pseudo, uint16(len(b)))
-		c := gopacket.FoldChecksum(gopacket.ComputeChecksum(b, gopacket.ComputeChecksum(pseudo, 0)))
+		c := gopacket.FoldChecksum(gopacket.ComputeChecksum(b, gopacket.ComputeChecksum(p.pseudo(len(b)), 0)))
 		if c == 0 {
 			c = 0xffff
 		}
 		binary.BigEndian.PutUint16(b[sum:], c)
 	}
 	return b, sum, nil
+}
+
+// pseudo is what a sum covers beside the packet, as Linux sees it: it takes
+// UDP-Lite for UDP (udplite_error of nf_conntrack_proto_udp.c), and in IPv4
+// protocols that it does not know have none. REJECT answers none of those whose
+// sum is not so (nf_ip_checksum of net/netfilter/utils.c).
+func (p *Packet) pseudo(length int) []byte {
+	proto := p.Proto
+	switch {
+	case proto == UDPLite:
+		proto = UDP
+	case !p.V6():
+		return nil
+	}
+	b := append(append(p.Src.AsSlice(), p.Dst.AsSlice()...), 0, proto)
+	return binary.BigEndian.AppendUint16(b, uint16(length))
 }

@@ -15,15 +15,15 @@ import (
 func (p *plan) judge(r *result) Proof {
 	out := Proof{Sent: p.send.String()}
 	if why := p.untested(r); why != "" {
-		return Proof{NotProved: why}
+		return Proof{NotProved: why, Sent: out.Sent}
 	}
 	for i, side := range []*Side{&out.Old, &out.New} {
 		if r.SideErrs[i] != "" {
-			return Proof{NotProved: "this kernel does not send it: " + r.SideErrs[i]}
+			return Proof{NotProved: "this kernel does not send it: " + r.SideErrs[i], Sent: out.Sent}
 		}
 		wrong, why := p.compare(i, &r.Sides[i])
 		if why != "" {
-			return Proof{NotProved: why}
+			return Proof{NotProved: why, Sent: out.Sent}
 		}
 		*side = Side{Claimed: p.claims[i].String(), Seen: p.words(&r.Sides[i]), Agrees: wrong == ""}
 		if wrong != "" {
@@ -31,7 +31,7 @@ func (p *plan) judge(r *result) Proof {
 		}
 	}
 	if !out.Agrees() && p.native {
-		return Proof{NotProved: "native nftables chains decide over it too"}
+		return Proof{NotProved: "native nftables chains decide over it too", Sent: out.Sent}
 	}
 	return out
 }
@@ -115,9 +115,6 @@ func (p *plan) unanswerable() bool {
 // passed compares an accepted packet with what it should be in the end.
 func (p *plan) passed(claim *packets.Outcome, w *packets.Way, end *lab.Sighting) (wrong, untold string) {
 	q, f := &p.packet, &w.Final
-	if redirected(w) && p.region.Journey != packets.Input {
-		return "", "a REDIRECT makes it a packet to the router itself, whatever its journey was"
-	}
 	switch {
 	case p.region.Journey == packets.Input && end.Place != lab.Delivered:
 		return "it left by " + end.Out, ""

@@ -34,6 +34,7 @@ type plan struct {
 
 func newPlan(x *packets.Region, spaces [2]*packets.Space, id uint16) *plan {
 	p := &plan{region: x, spaces: spaces, packet: x.Example, claims: [2]packets.Outcome{x.ExampleOld, x.ExampleNew}, id: id}
+	p.send = p.base()
 	p.packet.Holds = map[string]bool{}
 	for a, yes := range x.Example.Holds {
 		p.packet.Holds[a] = yes
@@ -87,6 +88,11 @@ func (p *plan) shows() string {
 			return "a program decides over it: queue " + o.With
 		case packets.Handled:
 			return "a target decides that fwc does not know: " + o.With
+		}
+	}
+	for _, w := range p.ways {
+		if redirected(&w) && p.region.Journey != packets.Input {
+			return "a REDIRECT makes it a packet to the router itself, whatever its journey was"
 		}
 	}
 	a, b := p.claims[0], p.claims[1]

@@ -31,7 +31,7 @@ type Proof struct {
 	// fate shows nothing; "" if it was. Old and New are zero then.
 	NotProved string
 	Old, New  Side
-	// Sent is the packet as lab.ParsePacket reads it.
+	// Sent is the packet as lab.ParsePacket reads it, as far as it was made.
 	Sent string
 }
 
@@ -91,7 +91,7 @@ func through(ctx context.Context, t task, old, new *ruleset.Snapshot, regions []
 	}
 	for i, p := range plans {
 		if p.reason != "" {
-			proofs[i].NotProved = p.reason
+			proofs[i] = Proof{NotProved: p.reason, Sent: p.send.String()}
 			continue
 		}
 		proofs[i] = p.judge(&results[p.job])

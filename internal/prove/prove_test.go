@@ -144,6 +144,8 @@ func TestMakeable(t *testing.T) {
 		{"long string", "filter policy FORWARD ACCEPT", "filter -A FORWARD -p tcp -m string --string \"more than there is room for\" --algo bm --to 65535 -j DROP", ""},
 		{"no string", "filter -A FORWARD -p udp -m string --string \"forbidden\" --algo bm --to 65535 -j ACCEPT", "filter -A FORWARD -p udp -j DROP", ""},
 		{"sctp", closed, "filter -A FORWARD -p sctp -m sctp --dport 38412 -j ACCEPT", ""},
+		{"refused dccp", "", "filter -A FORWARD -p dccp -j REJECT --reject-with icmp-port-unreachable", ""},
+		{"refused others", "", "filter -A INPUT -p ospf -j REJECT --reject-with icmp-port-unreachable", ""},
 		{"gre", closed, "filter -A FORWARD -p gre -j ACCEPT", ""},
 		{"notrack", "", "raw -A PREROUTING -p udp -m udp --dport 53 -j CT --notrack", ""},
 		{"time", closed, "filter -A INPUT -p udp -m time --timestart 02:00:00 --timestop 03:00:00 -j ACCEPT", "^it depends on -m time"},

@@ -31,7 +31,7 @@ func Mutants(seed, round uint64) (old, new *ruleset.Snapshot, texts [2]string, e
 		tables := allTables(g.ruleset(5))
 		changed := tables
 		if n == 0 {
-			changed = g.flipPolicy(g.mutate(tables))
+			changed = g.flipPolicy(g.mutate(g.mutate(tables)))
 		}
 		for i, list := range [][][]string{tables, changed} {
 			text := dumpText(list)

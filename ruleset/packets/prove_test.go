@@ -61,7 +61,9 @@ func TestProveMutations(t *testing.T) {
 			switch {
 			case p.NotProved != "":
 				unproved++
-				reasons[p.NotProved]++
+				if reasons[p.NotProved]++; reasons[p.NotProved] == 1 {
+					t.Logf("FWC_ROUND=%d: not proved: %s: %s %s of %s", round, p.NotProved, r.Journey, r.Example.State, p.Sent)
+				}
 				continue
 			case !p.Agrees():
 				t.Errorf("FWC_SEED=%d FWC_ROUND=%d: %s %s %s: %+v\nregion %s\nexample %+v\nclaimed %s → %s\n%s\n---\n%s", seed, round, r.Journey, r.Change, p.Sent, p,
