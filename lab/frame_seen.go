@@ -114,10 +114,24 @@ func (s *Seen) Refusal(p *Packet) string {
 	switch {
 	case s.Proto == TCP && p.Proto == TCP && s.Flags&rstFlag != 0 && s.SPort == p.DPort && s.DPort == p.SPort:
 		return "tcp-reset"
-	case s.Quoted != nil && s.Error() && s.Quoted.Proto == p.Proto && s.Dst == s.Quoted.Src:
+	case s.Quoted != nil && s.Error() && s.Quoted.quotes(p) && s.Dst == s.Quoted.Src:
 		return refusals[[3]byte{s.Proto, s.ICMPType, s.ICMPCode}]
 	}
 	return ""
+}
+
+// quotes says whether a quoted packet is p: the router may refuse its own
+// answers too.
+func (s *Seen) quotes(p *Packet) bool {
+	switch {
+	case s.Proto != p.Proto:
+		return false
+	case s.Proto == TCP:
+		return s.seq>>16 == uint32(p.ID)
+	case s.hasID:
+		return s.id == p.ID
+	}
+	return true
 }
 
 // refusals are what REJECT sends: xt_REJECT, ipt_REJECT.h and ip6t_REJECT.h.

@@ -107,7 +107,7 @@ func (o *Outcome) judge(p *Packet) {
 			if o.End == nil {
 				o.Verdict, o.With, o.End = Accepted, "", s
 			}
-		case s.Place == Sent && o.End == nil:
+		case s.Place == Sent && o.End == nil && o.With == "":
 			if with := s.Packet.Refusal(p); with != "" {
 				o.Verdict, o.With = Rejected, with
 			}

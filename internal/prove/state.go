@@ -56,6 +56,9 @@ func (p *plan) established() string {
 	if q.Proto == lab.TCP && q.Flags&63 == 2 && p.try(func(q *packets.Packet) { q.Flags = 16 }) {
 		p.send.Flags = 16
 	}
+	if !q.Reply && (q.Proto == lab.ICMP && q.ICMPType == 0 || q.Proto == lab.ICMPv6 && q.ICMPType == 129) {
+		p.try(func(q *packets.Packet) { q.Reply = true }) // an answer
+	}
 	c := &lab.Connection{First: p.send, Replied: true, Mark: q.Connmark, TCPState: stateBefore(q)}
 	if q.Reply {
 		c.First = reversed(p.send)
@@ -148,9 +151,16 @@ func (p *plan) related() string {
 		}
 		return ""
 	}
+	// It begins its connection: what goes back is ESTABLISHED (nf_conntrack_in).
+	if q.Reply && !p.try(func(q *packets.Packet) { q.Reply = false }) {
+		return "a related packet that is no ICMP error begins its connection"
+	}
+	if q.Proto == lab.TCP && q.Flags&63 != 2 && p.try(func(q *packets.Packet) { q.Flags = 2 }) {
+		p.send.Flags = 2
+	}
 	for _, w := range p.ways {
 		for _, s := range w.Steps {
-			if s.Table == "nat" && !q.Reply {
+			if s.Table == "nat" {
 				p.expected = true // a connection that is made up never meets that table
 			}
 		}
@@ -158,12 +168,8 @@ func (p *plan) related() string {
 	if p.expected && q.Connmark == 0 {
 		return ""
 	}
-	first := p.send
-	if q.Reply {
-		first = reversed(p.send)
-	}
-	master := lab.Packet{Src: first.Src, Dst: first.Dst, Proto: lab.UDP, SPort: 9, DPort: 9, ID: p.id}
-	p.connection = &lab.Connection{First: first, Mark: q.Connmark, Replied: q.Reply, Master: &lab.Connection{First: master, Replied: true}}
+	master := lab.Packet{Src: q.Src, Dst: q.Dst, Proto: lab.UDP, SPort: 9, DPort: 9, ID: p.id}
+	p.connection = &lab.Connection{First: p.send, Mark: q.Connmark, Master: &lab.Connection{First: master, Replied: true}}
 	return ""
 }
 
