@@ -31,10 +31,10 @@ type coverageView struct {
 }
 
 // coverageLine is a line of the script. Class is met, part or unmet, and "" for
-// a line that made no rule.
+// a line that made no rule; Packets is how many met its rules.
 type coverageLine struct {
-	N                 int
-	Text, Class, Note string
+	N                          int
+	Packets, Text, Class, Note string
 }
 
 type coverageChain struct {
@@ -92,7 +92,7 @@ func (c *Coverage) HTML(w io.Writer, src CoverageSource) error {
 				if t.met == 0 {
 					l.Class = "unmet"
 				}
-				l.Note = fmt.Sprintf("%d of %d met, packets: %d", t.met, t.rules, t.packets)
+				l.Note, l.Packets = fmt.Sprintf("%d of %d rules met", t.met, t.rules), fmt.Sprint(t.packets)
 			}
 			v.Lines = append(v.Lines, l)
 		}

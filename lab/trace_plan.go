@@ -55,7 +55,7 @@ func PlanTrace(s *ruleset.Snapshot, p Packet, h TraceHost) (*TracePlan, error) {
 	pl.know(h, p)
 	pl.journey(s, family, h)
 	out := h.Out
-	if pl.Journey != "input" && out == "" && pl.behind(p.Dst) == "" {
+	if pl.Journey != "input" && out == "" && !pl.own(p.Dst) && pl.behind(p.Dst) == "" {
 		if out = h.Default[v6]; out == "" {
 			out = pl.assumeOut(s, family)
 		}

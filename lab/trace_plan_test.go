@@ -70,6 +70,7 @@ func TestPlanTrace(t *testing.T) {
 			lab.TraceHost{Ifaces: []lab.TraceIface{eth0}, Default: [2]string{"eth0", ""}}, "output; eth0; eth0"},
 		"its own, of an address not known": {filter(ruleset.IPv4, nil), "tcp 192.0.2.2 > 192.0.2.7:22",
 			lab.TraceHost{Ifaces: []lab.TraceIface{eth0}}, "output; eth0; eth0; 192.0.2.2 is the host's own address"},
+		"to itself": {filter(ruleset.IPv4, nil), "tcp 127.0.0.1 > 127.0.0.1:22", lab.TraceHost{}, "output; ; self"},
 		"IPv6": {filter(ruleset.IPv6, nil, "FORWARD -j DROP"), "udp 2001:db8:9::1 > [2001:db8::1]:53 in eth0",
 			lab.TraceHost{Ifaces: []lab.TraceIface{eth0, lan0}}, "input; eth0 lan0; self"},
 		"to all":     {filter(ruleset.IPv4, nil), "udp 0.0.0.0:68 > 255.255.255.255:67 in eth0", lab.TraceHost{}, "input; eth0; eth0"},
@@ -97,6 +98,9 @@ func TestPlanTrace(t *testing.T) {
 
 // behind is the interface that the plan's packet leaves by, or "self".
 func behind(p *lab.TracePlan) string {
+	if p.Packet.Dst.IsLoopback() {
+		return "self"
+	}
 	for _, a := range p.Arrangement.Local {
 		if a == p.Packet.Dst {
 			return "self"
