@@ -173,7 +173,7 @@ func TestCoverageHTML(t *testing.T) {
 	rules := []ruleset.Rule{
 		{Text: "-j A", Source: ruleset.Position{File: "fw.sh", Line: 2}},
 		{Text: "-j B", Source: ruleset.Position{File: "fw.sh", Line: 3}},
-		{Text: "-j <b>", Source: ruleset.Position{File: "fw.sh", Line: 3}},
+		{Text: "-j <q>", Source: ruleset.Position{File: "fw.sh", Line: 3}},
 		{Text: "-j \u202eD", Source: ruleset.Position{File: "other.sh", Line: 1}},
 		{Text: "-j E", Source: ruleset.Position{File: "fw.sh", Line: 4}},
 	}
@@ -199,7 +199,7 @@ func TestCoverageHTML(t *testing.T) {
 			t.Errorf("no %s in\n%s", want, page)
 		}
 	}
-	if strings.ContainsAny(page, "\x1b\u202e") || strings.Contains(page, "<b>") {
+	if strings.ContainsAny(page, "\x1b\u202e") || strings.Contains(page, "<q>") {
 		t.Error("the page has what could deceive a reader")
 	}
 }
