@@ -136,7 +136,7 @@ func writeDir(dir string, files []file) error {
 // digest is the sha256 of dumps with their names.
 func digest(dumps []ruleset.Dump) string {
 	s := &ruleset.Snapshot{Dumps: slices.Clone(dumps)}
-	slices.SortFunc(s.Dumps, func(a, b ruleset.Dump) int { return strings.Compare(a.Name(), b.Name()) })
+	slices.SortStableFunc(s.Dumps, func(a, b ruleset.Dump) int { return strings.Compare(a.Name(), b.Name()) })
 	return s.Digest()
 }
 

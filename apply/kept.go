@@ -14,7 +14,7 @@ type Kept struct {
 	// Names are the patterns of the manager that names of the content match.
 	Names []string
 
-	kinds map[string]int // things of each kind, as String names them
+	things map[string]int // of each kind
 }
 
 // SumUp counts a list of what is kept, by who keeps it, in the order of the
@@ -24,19 +24,17 @@ func SumUp(list []Foreign) (out []Kept) {
 		i := slices.IndexFunc(out, func(k Kept) bool { return k.By == f.KeptBy })
 		if i < 0 {
 			i = len(out)
-			out = append(out, Kept{By: f.KeptBy, kinds: map[string]int{}})
+			out = append(out, Kept{By: f.KeptBy, things: map[string]int{}})
 		}
 		k := &out[i]
 		switch f.Kind {
 		case "members", "elements":
-			k.kinds[strings.TrimSuffix(f.Kind, "s")] += f.Count
-		case "policy":
-			k.kinds["policie"]++
+			k.things[strings.TrimSuffix(f.Kind, "s")] += f.Count
 		case "chain", "table":
-			k.kinds["rule"] += f.Count
+			k.things["rule"] += f.Count
 			fallthrough
 		default:
-			k.kinds[f.Kind]++
+			k.things[f.Kind]++
 		}
 		if n := patternOf(f); n != "" && !slices.Contains(k.Names, n) {
 			k.Names = append(k.Names, n)
@@ -78,13 +76,13 @@ func (k Kept) String() string {
 		s += " (" + strings.Join(n, ", ") + ")"
 	}
 	var counts []string
-	for _, kind := range []string{"table", "chain", "rule", "policie", "set", "member", "object", "element"} {
-		switch n := k.kinds[kind]; {
-		case n == 1 && kind == "policie":
-			counts = append(counts, "1 policy")
+	for _, kind := range []string{"table", "chain", "rule", "policy", "set", "member", "object", "element"} {
+		switch n := k.things[kind]; {
 		case n == 1:
 			counts = append(counts, "1 "+kind)
-		case n > 0:
+		case n > 1 && kind == "policy":
+			counts = append(counts, grouped(n)+" policies")
+		case n > 1:
 			counts = append(counts, grouped(n)+" "+kind+"s")
 		}
 	}

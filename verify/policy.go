@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -90,7 +89,15 @@ func LoadPolicy(file string) (Policy, error) {
 	return ParsePolicy(file, text)
 }
 
-var comment = regexp.MustCompile(`(^|\s)#.*`)
+// withoutComment cuts a line where a # begins it, or stands behind a blank.
+func withoutComment(line string) string {
+	for i := range line {
+		if line[i] == '#' && (i == 0 || line[i-1] == ' ' || line[i-1] == '\t') {
+			return line[:i]
+		}
+	}
+	return line
+}
 
 // ParsePolicy reads the text of a policy file, lines of "key = value" with #
 // for comments, at the start of a line or after a blank. Each key may be there
@@ -119,7 +126,7 @@ func ParsePolicy(file string, text []byte) (Policy, error) {
 	n := 0
 	for lines.Scan() {
 		n++
-		line := strings.TrimSpace(comment.ReplaceAllString(lines.Text(), ""))
+		line := strings.TrimSpace(withoutComment(lines.Text()))
 		if line == "" {
 			continue
 		}

@@ -122,7 +122,7 @@ func stateSets(text []byte, flags map[string]uint32) ([]ruleset.Set, error) {
 			s.Members[j] = timeless(m)
 		}
 	}
-	slices.SortFunc(sets, func(a, b ruleset.Set) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortStableFunc(sets, func(a, b ruleset.Set) int { return strings.Compare(a.Name, b.Name) })
 	return sets, nil
 }
 

@@ -47,7 +47,7 @@ func ParseSysctl(file string, text []byte) ([]ruleset.Sysctl, error) {
 	for k, v := range values {
 		out = append(out, ruleset.Sysctl{Key: k, Value: v})
 	}
-	slices.SortFunc(out, func(a, b ruleset.Sysctl) int { return strings.Compare(a.Key, b.Key) })
+	slices.SortStableFunc(out, func(a, b ruleset.Sysctl) int { return strings.Compare(a.Key, b.Key) })
 	return out, nil
 }
 
