@@ -19,31 +19,18 @@ type greeting struct {
 // was told to (linkwatch).
 func (b *rig) greet() error {
 	type sender struct {
-		fd, index int
-		frame     []byte
-		heard     []greeting
-		who       Member
+		node  *node
+		index int
+		frame []byte
+		heard []greeting
+		who   Member
 	}
 	var all []sender
-	number := uint16(0)
-	defer func() {
-		for _, s := range all {
-			unix.Close(s.fd)
-		}
-	}()
 	for i, net := range b.spec.Networks {
 		for j, m := range net.Members {
-			number++
-			s := sender{who: m}
+			number := uint16(len(all))
 			n := b.top.node(m.Host)
-			err := b.top.in(n, func() (err error) {
-				s.index = n.index[m.Interface]
-				s.fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
-				return err
-			})
-			if err != nil {
-				return err
-			}
+			s := sender{node: n, index: n.index[m.Interface], who: m}
 			s.frame = append([]byte{255, 255, 255, 255, 255, 255}, mac(i, j)...)
 			s.frame = binary.BigEndian.AppendUint16(s.frame, barrierType)
 			s.frame = append(binary.BigEndian.AppendUint16(s.frame, number), make([]byte, 44)...)
@@ -65,7 +52,7 @@ func (b *rig) greet() error {
 				}
 				missing = s
 				// Not up yet is ENETDOWN.
-				_ = unix.Sendto(s.fd, s.frame, 0, &unix.SockaddrLinklayer{Ifindex: s.index, Halen: 6, Addr: [8]byte{255, 255, 255, 255, 255, 255}})
+				_ = unix.Sendto(s.node.frames, s.frame, 0, &unix.SockaddrLinklayer{Ifindex: s.index, Halen: 6, Addr: [8]byte{255, 255, 255, 255, 255, 255}})
 				break
 			}
 		}

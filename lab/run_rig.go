@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -87,6 +88,17 @@ func (b *rig) services(h *Host) []Service {
 		out = append(out, v)
 	}
 	return out
+}
+
+// close closes the sockets that hear frames, all at once: each waits until no
+// packet is on its way to it (packet_release), and the end of the process would
+// close them one by one.
+func (b *rig) close() {
+	var wg sync.WaitGroup
+	for _, n := range b.top.nodes {
+		wg.Go(func() { unix.Close(n.frames) })
+	}
+	wg.Wait()
 }
 
 // clean ends what the last flow left open, so that the next begins in silence.

@@ -45,6 +45,7 @@ func (b *rig) listenFrames(n *node) error {
 		if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 8<<20) != nil {
 			_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 8<<20)
 		}
+		n.frames = fd
 		buf := make([]byte, 128<<10)
 		return b.loop.watch(fd, unix.EPOLLIN, func(uint32) error { return b.frames(n, fd, buf) })
 	})

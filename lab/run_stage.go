@@ -87,6 +87,9 @@ func runStage() int {
 		_ = enc.Encode(message{Err: err.Error()})
 		return 1
 	}
+	if !t.Keep {
+		b.close()
+	}
 	if err := enc.Encode(message{Setup: setup, Coverage: cov}); err != nil || !t.Keep {
 		return 0
 	}

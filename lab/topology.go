@@ -37,7 +37,8 @@ type node struct {
 	local map[netip.Addr]bool
 	// index is that of each interface.
 	index map[string]int
-	ready bool // its interfaces are up
+	// frames is the socket that hears what comes to it and leaves it.
+	frames int
 }
 
 // buildTopology makes the namespaces and links of a spec. The calling thread
