@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/fwc-dev/fwc/internal/netfilter"
+	"github.com/fwc-dev/fwc/ruleset"
 )
 
 // hookLog hears of the packets that pass the ends of the router's hooks: rules of
@@ -42,7 +44,9 @@ var hookPlaces = map[string]place{"met": met, "taken": taken, "gone": gone}
 // around it.
 func (b *rig) firewall(ctx context.Context) error {
 	return b.top.in(b.router, func() error {
-		if err := netfilter.Load(ctx, b.snap); err != nil {
+		here := *b.snap
+		here.Sysctls = slices.DeleteFunc(slices.Clone(here.Sysctls), b.elsewhere)
+		if err := netfilter.Load(ctx, &here); err != nil {
 			return err
 		}
 		fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
@@ -64,6 +68,17 @@ func (b *rig) firewall(ctx context.Context) error {
 		}
 		return b.loop.watch(fd, unix.EPOLLIN, func(uint32) error { return b.hookEvents() })
 	})
+}
+
+// elsewhere says whether a sysctl is of an interface that the lab's router has
+// not: no packet of the lab goes by it.
+func (b *rig) elsewhere(s ruleset.Sysctl) bool {
+	f := strings.Split(s.Key, ".")
+	if len(f) < 5 || f[2] != "conf" && f[2] != "neigh" {
+		return false
+	}
+	_, has := b.router.index[strings.ReplaceAll(f[3], "/", ".")]
+	return !has && !slices.Contains([]string{"all", "default", "lo"}, f[3])
 }
 
 func (b *rig) hookEvents() error {

@@ -66,7 +66,7 @@ func ParseSpec(file string, text []byte) (s *Spec, err error) {
 // interface of Linux has 15 characters at most.
 var (
 	hostWord      = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_-]{0,62}$`)
-	interfaceWord = regexp.MustCompile(`^[^\s/:]{1,15}$`)
+	interfaceWord = regexp.MustCompile(`^[^\s/:%]{1,15}$`)
 )
 
 func (r *reader) network(s *Spec, p pair) Network {
@@ -191,7 +191,7 @@ func (r *reader) host(s *Spec, p pair) {
 	for _, q := range r.mapping(p.value, "a host", hostKeys...) {
 		switch q.name {
 		case "routes":
-			r.routes(h, q.value)
+			r.routes(s, h, q.value)
 		case "services":
 			r.services(h, q.value)
 		case "sysctls":
@@ -206,7 +206,7 @@ func (r *reader) host(s *Spec, p pair) {
 }
 
 // routes reads auto, none, or a list of "PREFIX via ADDRESS".
-func (r *reader) routes(h *Host, n *yaml.Node) {
+func (r *reader) routes(s *Spec, h *Host, n *yaml.Node) {
 	h.AutoRoutes = false
 	if n.Kind == yaml.ScalarNode && (n.Value == "auto" || n.Value == "none") {
 		h.AutoRoutes = n.Value == "auto"
@@ -240,6 +240,11 @@ func (r *reader) routes(h *Host, n *yaml.Node) {
 		}
 		if dst.Addr().Is4() != via.Is4() {
 			r.fail(item, "%s and %s are of two families", words[0], via)
+		}
+		if !slices.ContainsFunc(s.Interfaces(h.Name), func(m Member) bool {
+			return slices.ContainsFunc(m.Addresses, func(a netip.Prefix) bool { return a.Contains(via) })
+		}) {
+			r.fail(item, "%s has no network with %s in it", h.Name, via)
 		}
 		h.Routes = append(h.Routes, Route{dst.Masked(), via})
 	}

@@ -16,7 +16,7 @@ import (
 // maxSpec is the largest spec in bytes, and maxNodes its largest number of
 // YAML nodes with aliases followed, so that none swells in memory.
 const (
-	maxSpec  = 16 << 20
+	maxSpec  = 4 << 20
 	maxNodes = 4 << 20
 )
 
@@ -48,7 +48,7 @@ var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
 
 func (r *reader) root(text []byte) (n *yaml.Node, err error) {
 	if len(text) > maxSpec {
-		return nil, &SpecError{File: r.file, Msg: "is larger than 16 MB"}
+		return nil, &SpecError{File: r.file, Msg: "is larger than 4 MB"}
 	}
 	dec := yaml.NewDecoder(bytes.NewReader(text))
 	var doc yaml.Node

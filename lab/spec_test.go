@@ -33,6 +33,7 @@ func TestSpecErrors(t *testing.T) {
 		{twoNets + "hosts:\n  boxC: {}\n", `s.yaml:5:3: host boxC is in no network`},
 		{twoNets + "hosts:\n  boxA: {services: {tcp 22: , tcp/22: x}}\n", `s.yaml:5:31: boxA has a service on tcp 22 already`},
 		{twoNets + "hosts:\n  boxA: {routes: 10.0.0.0/8}\n", `s.yaml:5:18: a route is PREFIX via ADDRESS`},
+		{twoNets + "hosts:\n  boxA: {routes: [default via 10.9.9.9]}\n", `s.yaml:5:19: boxA has no network with 10.9.9.9 in it`},
 		{twoNets + "hosts:\n  boxA: {sysctls: {kernel.hostname: x}}\n", `s.yaml:5:20: kernel.hostname is no sysctl of a network namespace`},
 		{twoNets + "tests:\n  - boxA pong boxB: accepted\n", `s.yaml:5:5: unknown protocol "pong"`},
 		{twoNets + "tests:\n  - boxA ping boxC: accepted\n", `s.yaml:5:5: "boxC" is neither an address nor a host of a network`},
