@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	vnl "github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -37,7 +38,15 @@ func (r *Router) Arrange(a Arrangement) error {
 				return fmt.Errorf("address %s of %s: %w", addr, name, err)
 			}
 		}
-		for _, addr := range a.Local {
+		local := a.Local
+		for _, addr := range a.Primary {
+			if addr.Is6() {
+				// The kernel makes the address a local one a moment later
+				// (addrconf_dad_work).
+				local = append(slices.Clip(local), addr)
+			}
+		}
+		for _, addr := range local {
 			if err := r.route(&vnl.Route{Dst: hostNet(addr), Table: unix.RT_TABLE_LOCAL, Type: unix.RTN_LOCAL, Scope: vnl.SCOPE_HOST}, "lo"); err != nil {
 				return fmt.Errorf("address %s: %w", addr, err)
 			}

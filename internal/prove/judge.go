@@ -51,9 +51,10 @@ func (p *plan) untested(r *result) string {
 		}
 	}
 	q, end := &p.packet, r.Bare.End
-	if end.State != q.State.String() {
+	if end.State != q.State.String() && !p.try(func(q *packets.Packet) { q.State = stateOf(end.State) }) {
 		return fmt.Sprintf("no such packet is %s: the kernel takes it for %s", q.State, end.State)
 	}
+	q = &p.packet
 	if (q.State == packets.StateEstablished || q.State == packets.StateRelated) && end.Reply != q.Reply {
 		return "the packet goes the other way of its connection"
 	}
@@ -61,6 +62,16 @@ func (p *plan) untested(r *result) string {
 		return "the connection is not translated as it should be"
 	}
 	return ""
+}
+
+// stateOf is the state of a name.
+func stateOf(name string) packets.State {
+	for _, s := range []packets.State{packets.StateNew, packets.StateEstablished, packets.StateRelated, packets.StateInvalid} {
+		if s.String() == name {
+			return s
+		}
+	}
+	return packets.StateUntracked
 }
 
 // astray says where a packet went that the router without rules was sent, if

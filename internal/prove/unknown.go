@@ -371,7 +371,9 @@ func (p *plan) addresses() {
 			for kind := range strings.SplitSeq(types, ",") {
 				switch {
 				case kind == "LOCAL" && want:
-					add(addr)
+					if p.region.Journey == packets.Input || !slices.Contains(p.destinations(), addr) {
+						add(addr)
+					}
 				case kind == "LOCAL" && !p.needed(addr):
 					delete(p.local, addr)
 				case kind == "BROADCAST" && want && p.region.Journey == packets.Input && addr == q.Dst && addr.Is4():
