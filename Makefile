@@ -78,9 +78,10 @@ test-html:
 	@packaging/deps.sh browser
 	go test -count 1 -v -run TestBrowser ./ci -browser $(if $(SCREENSHOTS),-screenshots $(abspath $(SCREENSHOTS)))
 
-# What packet space says of a packet, and what this kernel does with it.
+# What packet space says of a packet, and what this kernel does with it; and the
+# examples of diffs, one for each twenty packets.
 prove: deps
-	$(SUDO) env FWC_PROVE=$(PROVE) go test -count 1 -timeout 60m -v -run TestAgreesWithKernel ./ruleset/packets
+	$(SUDO) env FWC_PROVE=$(PROVE) go test -count 1 -timeout 120m -v -run 'TestAgreesWithKernel|TestProveMutations' ./ruleset/packets
 
 # Programs that know nothing of fwc verify artifacts: cosign 3, which is built
 # into a directory of the user's caches unless FWC_COSIGN names one, and a shell.
