@@ -72,11 +72,11 @@ func traceCommand(s Streams) *cli.Command {
 				}
 				return fmt.Errorf("%s: %w", name, err)
 			}
-			report := newTraceReport(name, plan, res)
+			report := lab.NewTraceReport(name, plan, res)
 			if c.String("format") == "json" {
-				return report.json(s.Out)
+				return report.JSON(s.Out)
 			}
-			return report.text(s.Out)
+			return report.Text(s.Out)
 		},
 	}
 }

@@ -1,6 +1,4 @@
-//go:build !host
-
-package cli
+package lab
 
 import (
 	"encoding/json"
@@ -9,11 +7,14 @@ import (
 	"strings"
 
 	"github.com/fwc-dev/fwc/internal/termsafe"
-	"github.com/fwc-dev/fwc/lab"
 )
 
-// traceReport is the JSON of fwc trace, schema fwc.trace/v1.
-type traceReport struct {
+// TraceReportSchema is TraceReport.Schema; schema/trace.v1.json describes it. No
+// field is ever lost within v1.
+const TraceReportSchema = "fwc.trace/v1"
+
+// TraceReport is what fwc trace says of a packet.
+type TraceReport struct {
 	Schema  string   `json:"schema"`
 	File    string   `json:"file"`
 	Packet  string   `json:"packet"`
@@ -23,22 +24,30 @@ type traceReport struct {
 	Verdict string   `json:"verdict"`        // accepted, dropped, rejected
 	With    string   `json:"with,omitempty"` // the answer of a REJECT
 	// By is the hop that decided, if a rule or policy did.
-	By *lab.Hop `json:"by,omitempty"`
+	By *Hop `json:"by,omitempty"`
 	// Result is the packet as it left by Out, or was delivered to the firewall's
 	// own programs.
-	Delivered bool       `json:"delivered"`
-	Out       string     `json:"out,omitempty"`
-	Result    string     `json:"result,omitempty"`
-	Mark      uint32     `json:"mark,omitempty"`
-	Paths     []lab.Path `json:"paths"`
+	Delivered bool   `json:"delivered"`
+	Out       string `json:"out,omitempty"`
+	Result    string `json:"result,omitempty"`
+	Mark      uint32 `json:"mark,omitempty"`
+	Paths     []Path `json:"paths"`
 
-	trace *lab.Trace
+	Lost bool `json:"lost,omitempty"` // the kernel told more than there was room for
+
+	trace *Trace
+	sent  string // the packet in the words of Result
 }
 
-func newTraceReport(file string, plan *lab.TracePlan, res *lab.TraceResult) *traceReport {
-	r := &traceReport{Schema: "fwc.trace/v1", File: file, Packet: plan.Packet.String(), Journey: plan.Journey, State: plan.State,
+// NewTraceReport puts together what a plan of a file's firewall came to.
+func NewTraceReport(file string, plan *TracePlan, res *TraceResult) *TraceReport {
+	r := &TraceReport{Schema: TraceReportSchema, File: file, Packet: plan.Packet.String(), Journey: plan.Journey, State: plan.State,
 		Assumed: append([]string{}, plan.Assumed...), Verdict: string(res.Verdict), With: res.With, Delivered: res.Delivered,
-		Result: res.Packet, Mark: res.Mark, Paths: append([]lab.Path{}, res.Trace.Paths...), trace: &res.Trace}
+		Result: res.Packet, Mark: res.Mark, Paths: append([]Path{}, res.Trace.Paths...), trace: &res.Trace,
+		Lost: res.Trace.Lost}
+	p := &plan.Packet
+	r.sent = Packet{Src: p.Src, Dst: p.Dst, Proto: p.Proto, SPort: p.SPort, DPort: p.DPort, ICMPType: p.ICMPType, ICMPCode: p.ICMPCode,
+		Flags: p.Flags, TOS: p.TOS}.String()
 	if r.State == "" {
 		r.State = "new"
 	}
@@ -49,14 +58,17 @@ func newTraceReport(file string, plan *lab.TracePlan, res *lab.TraceResult) *tra
 	return r
 }
 
-func (r *traceReport) json(out io.Writer) error {
+// JSON writes the report for programs.
+func (r *TraceReport) JSON(out io.Writer) error {
 	enc := json.NewEncoder(out)
 	enc.SetEscapeHTML(false) // a packet's words have a >
 	enc.SetIndent("", "  ")
 	return enc.Encode(r)
 }
 
-func (r *traceReport) text(out io.Writer) error {
+// Text writes the report for people: what was assumed, the packets' ways, and what
+// became of it.
+func (r *TraceReport) Text(out io.Writer) error {
 	for _, a := range r.Assumed {
 		if _, err := fmt.Fprintln(out, termsafe.String("assumed: "+a)); err != nil {
 			return err
@@ -76,7 +88,7 @@ func (r *traceReport) text(out io.Writer) error {
 }
 
 // conclusion is what became of the packet, in a sentence.
-func (r *traceReport) conclusion() string {
+func (r *TraceReport) conclusion() string {
 	var b strings.Builder
 	b.WriteString(r.Verdict)
 	if r.With != "" {
@@ -85,7 +97,7 @@ func (r *traceReport) conclusion() string {
 	switch {
 	case r.By != nil:
 		b.WriteString(" by " + r.By.Where())
-	case r.Verdict != string(lab.Accepted):
+	case r.Verdict != string(Accepted):
 		b.WriteString(", but by no rule that the kernel told of")
 	}
 	switch {
@@ -94,7 +106,7 @@ func (r *traceReport) conclusion() string {
 	case r.Out != "":
 		b.WriteString("; left by " + r.Out)
 	}
-	if r.Result != "" && !strings.HasPrefix(r.Packet, r.Result) {
+	if r.Result != "" && r.Result != r.sent {
 		b.WriteString(" as " + r.Result)
 	}
 	if r.Mark != 0 {
