@@ -260,6 +260,9 @@ func (b *rig) wantsAnswer(f *flow, end *sight) bool {
 	if f.probe.FromAddress.IsValid() && !f.node.local[f.probe.FromAddress] {
 		return false
 	}
+	if !end.node.local[end.Dst] { // to everybody, or to a group
+		return false
+	}
 	switch f.probe.Proto {
 	case "ping", "udp", "http":
 	case "tcp":

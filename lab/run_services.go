@@ -110,7 +110,7 @@ func (b *rig) accept(fd int, v Service) error {
 		}
 		c := &served{v: v, fd: conn}
 		b.open = append(b.open, c)
-		if err := b.loop.watch(conn, unix.EPOLLIN, func(uint32) error { c.ready(b.loop); return nil }); err != nil {
+		if err := b.loop.watch(conn, unix.EPOLLIN, func(uint32) error { return c.ready(b.loop) }); err != nil {
 			return err
 		}
 	}
@@ -121,7 +121,8 @@ type served struct {
 	v    Service
 	fd   int // -1 when closed
 	got  []byte
-	done bool
+	out  []byte // still to be said
+	done bool   // nothing more is to be said after out
 }
 
 func (c *served) close(l *loop) {
@@ -131,16 +132,16 @@ func (c *served) close(l *loop) {
 	}
 }
 
-func (c *served) ready(l *loop) {
+func (c *served) ready(l *loop) error {
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := unix.Read(c.fd, buf)
-		switch {
-		case errors.Is(err, unix.EAGAIN):
-			return
-		case err != nil || n == 0:
+		if errors.Is(err, unix.EAGAIN) {
+			return c.flush(l)
+		}
+		if err != nil || n <= 0 {
 			c.close(l)
-			return
+			return nil
 		}
 		if c.v.Silent || c.done {
 			continue
@@ -149,21 +150,40 @@ func (c *served) ready(l *loop) {
 		case c.v.Proto == "http":
 			if c.got = append(c.got, buf[:n]...); len(c.got) > 64<<10 {
 				c.close(l)
-				return
+				return nil
 			}
-			if !bytes.Contains(c.got, []byte("\r\n\r\n")) {
-				continue
+			if bytes.Contains(c.got, []byte("\r\n\r\n")) {
+				c.done = true
+				c.out = fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", len(c.v.Answer), c.v.Answer)
 			}
-			c.done = true
-			text := fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", len(c.v.Answer), c.v.Answer)
-			_, _ = unix.Write(c.fd, []byte(text))
-			_ = unix.Shutdown(c.fd, unix.SHUT_WR)
 		case c.v.Echo:
-			_, _ = unix.Write(c.fd, buf[:n])
+			c.out = append(c.out, buf[:n]...)
 		default:
 			c.done = true
-			_, _ = unix.Write(c.fd, []byte(c.v.Answer))
-			_ = unix.Shutdown(c.fd, unix.SHUT_WR)
+			c.out = []byte(c.v.Answer)
 		}
 	}
+}
+
+// flush says what there is to say, as far as there is room, and asks to be
+// called again for the rest.
+func (c *served) flush(l *loop) error {
+	for len(c.out) > 0 {
+		n, err := unix.Write(c.fd, c.out)
+		if errors.Is(err, unix.EAGAIN) {
+			return l.change(c.fd, unix.EPOLLIN|unix.EPOLLOUT)
+		}
+		if err != nil {
+			c.close(l)
+			return nil
+		}
+		if c.out = c.out[n:]; len(c.out) > 0 {
+			continue
+		}
+		if c.done {
+			_ = unix.Shutdown(c.fd, unix.SHUT_WR)
+		}
+		return l.change(c.fd, unix.EPOLLIN)
+	}
+	return nil
 }

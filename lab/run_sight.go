@@ -80,6 +80,8 @@ func (b *rig) frames(n *node, fd int, buf []byte) error {
 		switch ll.Pkttype {
 		case unix.PACKET_OUTGOING:
 			where = left
+		case unix.PACKET_BROADCAST, unix.PACKET_MULTICAST:
+			where = arrived // for everybody
 		case unix.PACKET_OTHERHOST:
 			continue // flooded by a bridge
 		}

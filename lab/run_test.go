@@ -145,3 +145,35 @@ func TestFlood(t *testing.T) {
 		t.Errorf("%d tests took %v", n, left)
 	}
 }
+
+// TestServices holds what services say, short and long.
+func TestServices(t *testing.T) {
+	long := strings.Repeat("0123456789abcdef", 40<<10/16)
+	s := parse(t, twoNets+`hosts:
+  boxA:
+    services:
+      http 80: "`+long+`"
+      tcp 25: "`+long+`"
+      tcp 7: {echo: true}
+      udp 7: {echo: true}
+      udp 53: {answer: text}
+tests:
+  - boxB http boxA: answered with "`+long+`"
+  - boxB tcp boxA:25: answered with "`+long+`"
+  - {from: boxB, with: tcp, to: "boxA:7", send: hello there, expect: answered with "hello there"}
+  - {from: boxB, with: udp, to: "boxA:7", send: hello there, expect: answered with "hello there"}
+  - boxB udp boxA:53: answered by boxA with text
+  - boxA udp 172.16.100.255:67: accepted by router
+  - boxA udp 255.255.255.255:67: accepted by router destination 255.255.255.255:67
+  - boxB udp 172.16.200.255:68: dropped
+`)
+	rep, err := Run(context.Background(), RunOptions{Specs: []*Spec{s}, Snapshot: rules(t, ruleset.NFT, "filter INPUT -p udp -m udp --dport 68 -j DROP")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range rep.Results {
+		if !r.OK {
+			t.Errorf("%.60s: want %.200s, got %.200s", r.Name, r.Expected, r.Got)
+		}
+	}
+}

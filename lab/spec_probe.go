@@ -196,6 +196,12 @@ func (r *reader) resolve(s *Spec, t *Test, n *yaml.Node) {
 		r.fail(n, "flags are those of tcp")
 	case p.Proto != "icmp" && (p.Type != 0 || p.Code != 0):
 		r.fail(n, "type and code are those of icmp")
+	case p.Size != 0 && (ports && p.Proto != "udp"):
+		r.fail(n, "a size is that of ping, icmp, udp and numbers")
+	case p.Send != "" && !slices.Contains([]string{"tcp", "udp", "http"}, p.Proto):
+		r.fail(n, "only tcp, udp and http say something")
+	case p.Send != "" && len(p.Flags) > 0:
+		r.fail(n, "a raw segment says nothing")
 	case t.Expect.Answer != nil && !slices.Contains([]string{"tcp", "udp", "http"}, p.Proto):
 		r.fail(n, "only tcp, udp and http have an answer")
 	}

@@ -77,8 +77,8 @@ func (r *reader) answer(v *Service, n *yaml.Node) {
 	default:
 		v.Answer = r.text(n, "an answer")
 	}
-	if len(v.Answer) > 1024 && v.Proto == "udp" {
-		r.fail(n, "an answer of udp has 1024 bytes at most")
+	if most := map[string]int{"udp": 60000, "tcp": 1 << 20, "http": 1 << 20}[v.Proto]; len(v.Answer) > most {
+		r.fail(n, "an answer of %s has %d bytes at most", v.Proto, most)
 	}
 }
 

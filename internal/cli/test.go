@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/fwc-dev/fwc/internal/atomicfile"
+	"github.com/fwc-dev/fwc/internal/netns"
 	"github.com/fwc-dev/fwc/lab"
 	"github.com/urfave/cli/v2"
 )
@@ -80,6 +81,10 @@ func runTests(c *cli.Context, s Streams) error {
 	rep, err := lab.Run(c.Context, lab.RunOptions{Snapshot: op.Snapshot, Specs: specs, Privileged: c.Bool("privileged"),
 		Keep: c.Bool("keep"), Coverage: c.Bool("coverage") || c.String("coverage-out") != "", Progress: line.step})
 	line.done()
+	var stage *lab.StageError
+	if errors.As(err, &stage) && !errors.Is(err, netns.ErrNotPermitted) {
+		return hintf(err, "FILE is loaded with this host's own tools, which may be others than it was made with: fwc show FILE names those")
+	}
 	if err != nil {
 		return err
 	}
