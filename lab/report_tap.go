@@ -23,8 +23,13 @@ func (r *Report) TAP(w io.Writer) error {
 		}
 		p.printf("%s %d - %s\n", word, i+1, escape.Replace(termsafe.String(t.Name)))
 		if !t.OK {
-			p.printf("  ---\n  at: %s\n  expected: %s\n  got: %s\n  ...\n",
+			p.printf("  ---\n  at: %s\n  expected: %s\n  got: %s\n",
 				strconv.Quote(fmt.Sprintf("%s:%d", t.Spec, t.Line)), strconv.Quote(t.Expected), strconv.Quote(t.Got))
+			if t.Trace != nil && len(t.Trace.Paths) > 0 && p.err == nil {
+				p.printf("  trace: |\n")
+				p.err = t.Trace.Text(w, "    ")
+			}
+			p.printf("  ...\n")
 		}
 	}
 	return p.err

@@ -69,7 +69,7 @@ func TestFailureTells(t *testing.T) {
 			if rep.TAP(&tap) != nil || rep.JUnit(&junit) != nil || rep.JSON(&js) != nil {
 				t.Error("a report cannot be written")
 			}
-			for name, s := range map[string]string{"JUnit": junit.String(), "JSON": js.String()} {
+			for name, s := range map[string]string{"JUnit": junit.String(), "JSON": js.String(), "TAP": tap.String()} {
 				if !strings.Contains(s, "veth1 -j user") {
 					t.Errorf("%s has no trace:\n%s", name, s)
 				}

@@ -74,6 +74,12 @@ func (t *Tracer) nfTables(b []byte) {
 		// Some kernels tell so of a chain's end, where no rule decided; a policy
 		// follows if it has one.
 		e.Kind, e.Verdict = TraceReturn, ""
+	case e.Kind == TraceReturn && handle == 0:
+		e.Verdict = ""
+	case e.Kind == TraceReturn:
+		// Kernels before nft_trace_verdict tell so of a rule that returns.
+		e.Kind = TraceRule
+		fallthrough
 	case e.Kind == TraceRule:
 		e.Rule = t.handles[owned{e.Family, e.Table, e.Chain}][handle]
 	}
