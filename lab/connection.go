@@ -184,12 +184,11 @@ func (c *Connection) sctp(ae *netlink.AttributeEncoder) error {
 
 // tuple is one direction of a connection.
 type tuple struct {
-	src, dst         netip.Addr
-	proto            uint8
-	sport, dport     uint16
-	id               uint16
-	icmp, icmpAnswer uint8
-	code             uint8
+	src, dst     netip.Addr
+	proto        uint8
+	sport, dport uint16
+	id           uint16
+	icmp, code   uint8
 }
 
 // tupleOf returns the tuples of a packet's direction and of the other.

@@ -8,8 +8,9 @@ import (
 	"fmt"
 
 	"github.com/fwc-dev/fwc/ci"
-	"github.com/fwc-dev/fwc/internal/netfilter"
+	"github.com/fwc-dev/fwc/internal/netns"
 	"github.com/fwc-dev/fwc/internal/prove"
+	"github.com/fwc-dev/fwc/lab"
 )
 
 // proveExamples puts what kernels make of a report's examples beside them.
@@ -20,8 +21,9 @@ func proveExamples(ctx context.Context, r *ci.Report, old, new ci.Side) error {
 	list, err := prove.Regions(ctx, old.Snapshot, new.Snapshot, r.Packets.Compared)
 	if err != nil {
 		err = fmt.Errorf("--prove: %w", err)
-		if load := (*netfilter.LoadError)(nil); errors.As(err, &load) {
-			return hintf(err, "--prove loads both firewalls with this host's own tools: they must know all their rules")
+		var staged *lab.StageError
+		if errors.As(err, &staged) && !errors.Is(err, netns.ErrNotPermitted) {
+			return hintf(err, "--prove loads both firewalls with this host's own tools, and looks on with nft: they must know all the rules")
 		}
 		return err
 	}

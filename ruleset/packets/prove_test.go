@@ -2,7 +2,6 @@ package packets_test
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"strconv"
 	"testing"
@@ -79,7 +78,7 @@ func TestProveMutations(t *testing.T) {
 	t.Logf("%d examples agree with the kernels in %s: %v", proved, time.Since(start).Round(time.Millisecond), kinds)
 	t.Logf("%d examples (%d %%) could not be proved:", unproved, 100*unproved/max(1, proved+unproved))
 	for reason, n := range reasons {
-		t.Log(fmt.Sprintf("%5d  %s", n, reason))
+		t.Logf("%5d  %s", n, reason)
 	}
 	if proved < (proved+unproved)*3/4 {
 		t.Error("too few examples are proved for the test to show much")
