@@ -130,9 +130,7 @@ func (pl *TracePlan) journey(s *ruleset.Snapshot, family ruleset.Family, h Trace
 		pl.Journey = "output"
 		if !pl.own(p.Src) {
 			a.Local = append(a.Local, p.Src)
-			if known {
-				pl.assume("%s is the host's own address, since the packet comes in by no interface (in NAME)", p.Src)
-			}
+			pl.assume("%s is the firewall's own address: the packet comes in by no interface (in NAME)", p.Src)
 		}
 		return
 	case p.Dst.IsMulticast():

@@ -69,7 +69,7 @@ func TestPlanTrace(t *testing.T) {
 		"its own": {filter(ruleset.IPv4, nil), "tcp 192.0.2.1 > 203.0.113.1:22",
 			lab.TraceHost{Ifaces: []lab.TraceIface{eth0}, Default: [2]string{"eth0", ""}}, "output; eth0; eth0"},
 		"its own, of an address not known": {filter(ruleset.IPv4, nil), "tcp 192.0.2.2 > 192.0.2.7:22",
-			lab.TraceHost{Ifaces: []lab.TraceIface{eth0}}, "output; eth0; eth0; 192.0.2.2 is the host's own address"},
+			lab.TraceHost{Ifaces: []lab.TraceIface{eth0}}, "output; eth0; eth0; 192.0.2.2 is the firewall's own address: the packet comes in by no interface"},
 		"to itself": {filter(ruleset.IPv4, nil), "tcp 127.0.0.1 > 127.0.0.1:22", lab.TraceHost{}, "output; ; self"},
 		"IPv6": {filter(ruleset.IPv6, nil, "FORWARD -j DROP"), "udp 2001:db8:9::1 > [2001:db8::1]:53 in eth0",
 			lab.TraceHost{Ifaces: []lab.TraceIface{eth0, lan0}}, "input; eth0 lan0; self"},
