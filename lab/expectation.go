@@ -21,9 +21,9 @@ const (
 // Expect makes connection tracking expect a packet: it will be RELATED, and go
 // by the nat tables, as the first one of a connection that the helper of an
 // FTP control connection announced. The kernel must have that helper,
-// nf_conntrack_ftp.
-func (r *Router) Expect(p *Packet) error {
-	master := Connection{First: Packet{Src: p.Src, Dst: p.Dst, Proto: TCP, SPort: 1021, DPort: expectingPort}, Replied: true, helper: expectingHelper}
+// nf_conntrack_ftp. The connection has the mark, from that which announced it.
+func (r *Router) Expect(p *Packet, mark uint32) error {
+	master := Connection{First: Packet{Src: p.Src, Dst: p.Dst, Proto: TCP, SPort: 1021, DPort: expectingPort}, Replied: true, Mark: mark, helper: expectingHelper}
 	if err := r.Connect(&master); err != nil {
 		return err
 	}

@@ -151,7 +151,7 @@ func (p *plan) base() lab.Packet {
 
 // work is the job of a plan that has no reason against it.
 func (p *plan) work() job {
-	j := job{Packet: p.send, Connection: p.connection, Expect: p.expected, Arrange: p.arrangement(), Warm: p.warm}
+	j := job{Packet: p.send, Connection: p.connection, Expect: p.expected, ExpectMark: p.packet.Connmark, Arrange: p.arrangement(), Warm: p.warm}
 	seen := map[netip.Addr]bool{p.send.Dst: true}
 	for _, w := range p.ways {
 		if dst := w.Final.Dst; !seen[dst] {

@@ -28,6 +28,8 @@ type job struct {
 	Connection *lab.Connection
 	// Expect says that connection tracking expects the packet.
 	Expect bool
+	// ExpectMark is its connection's mark.
+	ExpectMark uint32
 	// Also are packets that only the router without rules gets: they go where the
 	// packet goes that the rules translate.
 	Also []lab.Packet
@@ -168,7 +170,7 @@ func send(ctx context.Context, r *lab.Router, j *job, p *lab.Packet, c *lab.Conn
 		}
 	}
 	if j.Expect {
-		if err := r.Expect(p); err != nil {
+		if err := r.Expect(p, j.ExpectMark); err != nil {
 			return lab.Outcome{}, fmt.Errorf("an expected connection: %w", err)
 		}
 	}

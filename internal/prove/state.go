@@ -165,7 +165,7 @@ func (p *plan) related() string {
 			}
 		}
 	}
-	if p.expected && q.Connmark == 0 {
+	if p.expected {
 		return ""
 	}
 	master := lab.Packet{Src: q.Src, Dst: q.Dst, Proto: lab.UDP, SPort: 9, DPort: 9, ID: p.id}
