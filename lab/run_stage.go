@@ -109,7 +109,7 @@ func runStage() int {
 			return 1
 		}
 		// The clients are now somebody else's.
-		b.sights = b.sights[:0]
+		b.sights, b.open = b.sights[:0], b.open[:0]
 		clear(b.frags)
 	}
 }

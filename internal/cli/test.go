@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/fwc-dev/fwc/ci"
 	"github.com/fwc-dev/fwc/internal/atomicfile"
 	"github.com/fwc-dev/fwc/internal/netns"
 	"github.com/fwc-dev/fwc/lab"
@@ -21,9 +22,10 @@ func testCommand(s Streams) *cli.Command {
 		Name:      "test",
 		Usage:     "send real packets through FILE in a virtual network",
 		ArgsUsage: "FILE SPEC…",
-		Description: "FILE is an artifact or a raw dump (iptables-save, ip6tables-save, nft -j list ruleset). It is loaded with\n" +
-			"this host's own tools into a router in a network namespace, between the virtual hosts of each SPEC, a\n" +
-			"YAML file or a directory of them. No root is needed. docs/lab.md is a tutorial.\n\n" +
+		Description: "FILE is an artifact, a raw dump (iptables-save, ip6tables-save, nft -j list ruleset), or host for the\n" +
+			"running firewall, which only root can read. It is loaded with this host's own tools into a router in a\n" +
+			"network namespace, between the virtual hosts of each SPEC, a YAML file or a directory of them. No root\n" +
+			"is needed for that. docs/lab.md is a tutorial.\n\n" +
 			"    networks:\n" +
 			"      lan: {router: 172.16.100.1/24 as veth1, boxA: 172.16.100.5}\n" +
 			"      wan: {router: 172.16.200.1/24 as eth0, boxB: 172.16.200.5}\n" +
@@ -37,6 +39,7 @@ func testCommand(s Streams) *cli.Command {
 			"  fwc test fw.artifact tests/ --junit report.xml\n" +
 			"  iptables-save > rules && fwc test rules lab.yaml --format tap\n" +
 			"  fwc test fw.artifact lab.yaml --keep\n" +
+			"  sudo fwc test host lab.yaml\n" +
 			"  fwc test --schema > spec.schema.json",
 		Flags: []cli.Flag{
 			formatFlag("text", "json", "tap"),
@@ -69,7 +72,12 @@ func runTests(c *cli.Context, s Streams) error {
 	if err != nil {
 		return err
 	}
-	op, err := fileOperand(c.Args().First())
+	var op operand
+	if name := c.Args().First(); name == hostName {
+		op.Side, err = hostSide(c.Context, ci.Side{})
+	} else {
+		op, err = fileOperand(name)
+	}
 	if err != nil {
 		return err
 	}
