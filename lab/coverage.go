@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/fwc-dev/fwc/ruleset"
 )
@@ -12,8 +13,9 @@ import (
 // CoverageSchema is Coverage.Schema.
 const CoverageSchema = "fwc.coverage/v1"
 
-// Coverage says how many packets each rule of a firewall met. As JSON it is a
-// coverage profile. Chains without rules are not in it.
+// Coverage says how many packets each rule of a firewall met, and how many its
+// policies. As JSON it is a coverage profile. Chains without rules whose policy
+// lets everything pass are not in it.
 type Coverage struct {
 	Schema string          `json:"schema"`
 	Digest string          `json:"digest"` // of the snapshot
@@ -29,10 +31,28 @@ type ChainCoverage struct {
 	Table   string          `json:"table"`
 	Native  bool            `json:"native,omitempty"`
 	Chain   string          `json:"chain"`
-	// Counted is false where the kernel's counters cannot be read: arptables
-	// and ebtables of the legacy backend.
+	// Counted is false where the kernel does not tell: arptables and ebtables
+	// of the legacy backend, nft's own tables of families beside ip, ip6 and
+	// inet.
 	Counted bool           `json:"counted"`
 	Rules   []RuleCoverage `json:"rules"`
+	// Policy is "" of a user chain. PolicyPackets are those that it met, nil
+	// where the kernel does not tell.
+	Policy        string  `json:"policy,omitempty"`
+	PolicyPackets *uint64 `json:"policyPackets,omitempty"`
+}
+
+// routed says whether packets of a family are traced.
+func routed(f ruleset.Family) bool {
+	return f == ruleset.IPv4 || f == ruleset.IPv6 || f == ruleset.Inet
+}
+
+// drops says whether a policy does.
+func drops(policy string) bool { return strings.EqualFold(policy, "drop") }
+
+// untested says whether the chain ends in a policy that drops and met no packet.
+func (c *ChainCoverage) untested() bool {
+	return drops(c.Policy) && c.PolicyPackets != nil && *c.PolicyPackets == 0
 }
 
 // RuleCoverage is one rule's, in the order of the chain.
@@ -49,12 +69,13 @@ func NewCoverage(s *ruleset.Snapshot) *Coverage {
 	c := &Coverage{Schema: CoverageSchema, Digest: s.Digest(), Chains: []ChainCoverage{}}
 	for _, t := range s.Tables {
 		for _, ch := range t.Chains {
-			if len(ch.Rules) == 0 {
+			if len(ch.Rules) == 0 && !drops(ch.Policy) {
 				continue
 			}
-			cc := ChainCoverage{Backend: t.Backend, Family: t.Family, Table: t.Name, Native: t.Native, Chain: ch.Name, Counted: true}
-			if t.Backend == ruleset.Legacy && t.Family != ruleset.IPv4 && t.Family != ruleset.IPv6 {
-				cc.Counted = false
+			cc := ChainCoverage{Backend: t.Backend, Family: t.Family, Table: t.Name, Native: t.Native, Chain: ch.Name,
+				Counted: routed(t.Family) || t.Backend == ruleset.NFT && !t.Native, Policy: ch.Policy, Rules: []RuleCoverage{}}
+			if ch.Policy != "" && routed(t.Family) {
+				cc.PolicyPackets = new(uint64)
 			}
 			for _, r := range ch.Rules {
 				cc.Rules = append(cc.Rules, RuleCoverage{Text: r.Text, Source: r.Source.String(), File: r.Source.File, Line: r.Source.Line})
@@ -103,6 +124,9 @@ func (c *Coverage) Add(o *Coverage) error {
 	for i := range c.Chains {
 		for j := range c.Chains[i].Rules {
 			c.Chains[i].Rules[j].Packets += o.Chains[i].Rules[j].Packets
+		}
+		if a, b := c.Chains[i].PolicyPackets, o.Chains[i].PolicyPackets; a != nil && b != nil {
+			*a += *b
 		}
 	}
 	c.sum()

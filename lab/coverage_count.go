@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"slices"
 	"strconv"
 
 	"github.com/fwc-dev/fwc/internal/netfilter"
@@ -14,17 +13,16 @@ import (
 )
 
 // Counter counts the packets that the rules of one router meet. The rules of
-// the iptables programs have counters of their own, those of nft need not:
-// there it is the kernel's trace.
+// the iptables programs have counters of their own; those of nft need not, and
+// not all policies have: there it is the kernel's trace.
 type Counter struct {
-	snap *ruleset.Snapshot
-	base *Coverage
-	// trace is nil without tables of nft; ours says that it is the Counter's own.
+	snap  *ruleset.Snapshot
+	base  *Coverage
 	trace *Tracer
-	ours  bool
 	from  map[owner]uint64
-	stop  chan struct{}
-	done  chan error
+	// stop ends listen, which there is for a trace of the Counter's own.
+	stop chan struct{}
+	done chan error
 }
 
 // owner is a rule's place.
@@ -34,6 +32,9 @@ type owner struct {
 	rule  int // from 1
 }
 
+// policy stands for a chain's in an owner.
+const policy = -1
+
 // StartCoverage begins to count in the calling thread's network namespace, into
 // which snap has been loaded. t is a trace that is under way there already, whose
 // Hear or Take is called often enough; nil if there is none.
@@ -42,23 +43,20 @@ func StartCoverage(ctx context.Context, snap *ruleset.Snapshot, t *Tracer) (*Cou
 	if err != nil {
 		return nil, err
 	}
-	c := &Counter{snap: snap, base: base}
-	switch {
-	case !slices.ContainsFunc(snap.Tables, func(t ruleset.Table) bool { return t.Native }):
-		return c, nil
-	case t != nil:
+	c := &Counter{snap: snap, base: base, trace: t}
+	if t != nil {
 		if err := t.Hear(); err != nil {
 			return nil, err
 		}
 		t.counts, t.failed = true, false
-		c.trace, c.from = t, maps.Clone(t.met)
+		c.from = maps.Clone(t.met)
 		return c, nil
 	}
-	if c.trace, err = startTrace(ctx, snap, netfilter.TraceOptions{NoLegacy: true}); err != nil {
+	if c.trace, err = StartTrace(ctx, snap); err != nil {
 		return nil, err
 	}
 	c.trace.counts = true
-	c.ours, c.stop, c.done = true, make(chan struct{}), make(chan error, 1)
+	c.stop, c.done = make(chan struct{}), make(chan error, 1)
 	go func() { c.done <- c.listen() }()
 	return c, nil
 }
@@ -83,21 +81,19 @@ func (c *Counter) listen() error {
 // packets have come through. The error wraps netfilter.ErrTraceLost if there
 // were more than could be counted.
 func (c *Counter) Stop(ctx context.Context) (*Coverage, error) {
-	if c.trace != nil {
-		var err error
-		if c.ours {
-			close(c.stop)
-			err = <-c.done
-			c.trace.Close()
-		} else {
-			err = c.trace.Hear()
-		}
-		if err != nil {
-			return nil, err
-		}
-		if c.trace.failed {
-			return nil, netfilter.ErrTraceLost
-		}
+	var err error
+	if c.stop != nil {
+		close(c.stop)
+		err = <-c.done
+		c.trace.Close()
+	} else {
+		err = c.trace.Hear()
+	}
+	if err != nil {
+		return nil, err
+	}
+	if c.trace.failed {
+		return nil, netfilter.ErrTraceLost
 	}
 	now, err := readCounters(ctx, c.snap)
 	if err != nil {
@@ -105,10 +101,16 @@ func (c *Counter) Stop(ctx context.Context) (*Coverage, error) {
 	}
 	for i := range now.Chains {
 		ch := &now.Chains[i]
+		traced := func(rule int) uint64 {
+			at := owner{tableKey{ch.Backend, ch.Family, ch.Table}, ch.Chain, rule}
+			return c.trace.met[at] - c.from[at]
+		}
+		if ch.PolicyPackets != nil {
+			*ch.PolicyPackets = traced(policy)
+		}
 		for j := range ch.Rules {
 			if ch.Native {
-				at := owner{tableKey{ch.Backend, ch.Family, ch.Table}, ch.Chain, j + 1}
-				ch.Rules[j].Packets = c.trace.met[at] - c.from[at]
+				ch.Rules[j].Packets = traced(j + 1)
 				continue
 			}
 			ch.Rules[j].Packets -= min(c.base.Chains[i].Rules[j].Packets, ch.Rules[j].Packets)

@@ -82,6 +82,14 @@ func (c *Coverage) HTML(w io.Writer, src CoverageSource) error {
 				t.met++
 			}
 		}
+		if n := ch.PolicyPackets; n != nil {
+			// One that lets everything pass is no rule that wants a test.
+			class := map[bool]string{true: "unmet", false: "met"}[ch.untested()]
+			if *n == 0 && !drops(ch.Policy) {
+				class = ""
+			}
+			cc.Rules = append(cc.Rules, coverageRule{Class: class, Packets: fmt.Sprint(*n), Text: termsafe.String(ch.policyCommand())})
+		}
 		v.Chains = append(v.Chains, cc)
 	}
 	if src.Text != nil {

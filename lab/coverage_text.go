@@ -3,6 +3,7 @@ package lab
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -17,8 +18,11 @@ func (c *Coverage) Text(w io.Writer) error {
 	tw := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
 	for i := range c.Chains {
 		ch := &c.Chains[i]
-		if !ch.Counted {
-			fmt.Fprintf(tw, "  %s\tnot counted: the legacy backend has no counters of it to read\n", ch.place())
+		switch {
+		case !ch.Counted:
+			fmt.Fprintf(tw, "  %s\tnot counted: the kernel does not tell\n", ch.place())
+			continue
+		case len(ch.Rules) == 0:
 			continue
 		}
 		fmt.Fprintf(tw, "  %s\t%s\n", ch.place(), share(ch.met(), len(ch.Rules)))
@@ -35,6 +39,14 @@ func (c *Coverage) Text(w io.Writer) error {
 			}
 		}
 		tw.Flush()
+	}
+	if slices.ContainsFunc(c.Chains, func(ch ChainCoverage) bool { return ch.untested() }) {
+		b.WriteString("policies that dropped no packet:\n")
+		for i := range c.Chains {
+			if ch := &c.Chains[i]; ch.untested() {
+				fmt.Fprintf(&b, "  %s\n", ch.place())
+			}
+		}
 	}
 	_, err := io.WriteString(w, termsafe.Text(b.String()))
 	return err
@@ -54,6 +66,9 @@ func (c *Coverage) Lines(w io.Writer) error {
 				n = "?"
 			}
 			fmt.Fprintf(tw, "%s\t%s\t%s\n", n, orDash(r.Source), ch.command(j))
+		}
+		if ch.PolicyPackets != nil {
+			fmt.Fprintf(tw, "%d\t-\t%s\n", *ch.PolicyPackets, ch.policyCommand())
 		}
 	}
 	tw.Flush()
@@ -88,6 +103,14 @@ func (c *ChainCoverage) command(i int) string {
 		return fmt.Sprintf("nft %s %s %s %s", c.Family, c.Table, c.Chain, c.Rules[i].Text)
 	}
 	return fmt.Sprintf("%s -t %s -A %s %s", c.Family.XTables(), c.Table, c.Chain, c.Rules[i].Text)
+}
+
+// policyCommand is the policy as command is a rule.
+func (c *ChainCoverage) policyCommand() string {
+	if c.Native {
+		return fmt.Sprintf("nft %s %s %s policy %s", c.Family, c.Table, c.Chain, c.Policy)
+	}
+	return fmt.Sprintf("%s -t %s -P %s %s", c.Family.XTables(), c.Table, c.Chain, c.Policy)
 }
 
 func orDash(s string) string {

@@ -81,6 +81,12 @@ func TestFailureTells(t *testing.T) {
 					met = append(met, fmt.Sprintf("%s %d %v", c.Chain, j+1, r.Packets > 0))
 				}
 			}
+			for i := range rep.Coverage.Chains {
+				c := &rep.Coverage.Chains[i]
+				if c.Policy == "" != (c.PolicyPackets == nil) || c.Policy != "" && (*c.PolicyPackets > 0) != (c.Chain == "FORWARD") {
+					t.Errorf("policy %q of %s met %v", c.Policy, c.Chain, c.PolicyPackets)
+				}
+			}
 			wantMet := []string{"INPUT 1 true", "INPUT 2 false", "FORWARD 1 true", "FORWARD 2 true", "user 1 true"}
 			if diff := cmp.Diff(wantMet, met); diff != "" {
 				t.Errorf("coverage (-want +got):\n%s", diff)

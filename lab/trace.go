@@ -81,7 +81,7 @@ type Tracer struct {
 	events []netfilter.TraceEvent
 	lost   bool
 	counts bool             // a Counter wants met
-	met    map[owner]uint64 // packets that rules of nf_tables met
+	met    map[owner]uint64 // packets that rules of nf_tables and policies met
 	failed bool             // something of it was lost
 }
 
@@ -89,11 +89,7 @@ type Tracer struct {
 // namespace, into which snap has been loaded and nothing else but what the lab
 // itself needs. It adds a table of its own.
 func StartTrace(ctx context.Context, snap *ruleset.Snapshot) (*Tracer, error) {
-	return startTrace(ctx, snap, netfilter.TraceOptions{})
-}
-
-func startTrace(ctx context.Context, snap *ruleset.Snapshot, opt netfilter.TraceOptions) (*Tracer, error) {
-	k, err := netfilter.Trace(ctx, opt)
+	k, err := netfilter.Trace(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -111,12 +107,27 @@ func (t *Tracer) Hear() error {
 		t.lost, t.failed, err = true, true, nil
 	}
 	for i := range events {
-		if e := &events[i]; t.counts && e.Backend == ruleset.NFT && e.Kind == netfilter.TraceRule {
-			t.met[owner{tableKey{e.Backend, e.Family, e.Table}, e.Chain, e.Rule}]++
+		if e := &events[i]; t.counts {
+			t.count(e)
 		}
 	}
 	t.events = append(t.events, events...)
 	return err
+}
+
+// count counts the rules of nf_tables, and the policies of both backends.
+func (t *Tracer) count(e *netfilter.TraceEvent) {
+	at := owner{tableKey{e.Backend, e.Family, e.Table}, e.Chain, e.Rule}
+	if e.Kind == netfilter.TracePolicy {
+		// trace_packet of ip_tables.c takes a bare verdict for the policy.
+		if _, c, _ := t.book.find(e); e.Backend == ruleset.Legacy && (c == nil || e.Rule <= len(c.Rules)) {
+			return
+		}
+		at.rule = policy
+	}
+	if e.Kind != netfilter.TraceReturn {
+		t.met[at]++
+	}
 }
 
 // Take returns what packets have met since the last call. It does not wait: let

@@ -76,22 +76,16 @@ type Tracer struct {
 	lost    bool
 }
 
-// TraceOptions say what a Tracer hears.
-type TraceOptions struct {
-	// NoLegacy leaves out the legacy tables: of those only one Tracer of a
-	// namespace can hear.
-	NoLegacy bool
-}
-
 // Trace begins to trace every packet that comes in or goes out in the calling
 // thread's namespace, one that nobody else uses: it adds a table of its own,
 // TraceTable, that marks packets ahead of all other tables, and takes what LOG
 // and group 0 of NFLOG have to say. Rules must not change until Close; those
-// that are added later have no Rule.
+// that are added later have no Rule. One Tracer of a namespace hears of legacy
+// tables.
 //
 // The namespace's kernel must have nf_tables, and nfnetlink_log where there are
 // legacy tables.
-func Trace(ctx context.Context, opt TraceOptions) (*Tracer, error) {
+func Trace(ctx context.Context) (*Tracer, error) {
 	t := &Tracer{names: map[uint32]string{}, words: map[string]string{}, buf: make([]byte, 1<<16)}
 	var err error
 	if t.handles, err = ruleHandles(ctx); err != nil {
@@ -101,14 +95,14 @@ func Trace(ctx context.Context, opt TraceOptions) (*Tracer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("trace: open netlink socket: %w", err)
 	}
-	if err := t.open(ctx, opt); err != nil {
+	if err := t.open(ctx); err != nil {
 		unix.Close(t.fd)
 		return nil, fmt.Errorf("trace: %w", err)
 	}
 	return t, nil
 }
 
-func (t *Tracer) open(ctx context.Context, opt TraceOptions) error {
+func (t *Tracer) open(ctx context.Context) error {
 	const room = 16 << 20
 	if unix.SetsockoptInt(t.fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, room) != nil {
 		// Within a user namespace: as much as net.core.rmem_max allows.
@@ -117,10 +111,8 @@ func (t *Tracer) open(ctx context.Context, opt TraceOptions) error {
 	if err := unix.Bind(t.fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return err
 	}
-	if !opt.NoLegacy {
-		if err := t.hearLegacy(); err != nil {
-			return err
-		}
+	if err := t.hearLegacy(); err != nil {
+		return err
 	}
 	if err := unix.SetsockoptInt(t.fd, unix.SOL_NETLINK, unix.NETLINK_ADD_MEMBERSHIP, unix.NFNLGRP_NFTRACE); err != nil {
 		return fmt.Errorf("join NFNLGRP_NFTRACE: %w", err)

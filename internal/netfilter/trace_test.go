@@ -68,7 +68,7 @@ func TestTraceOrder(t *testing.T) {
 				if strings.HasPrefix(tool, "ip6") {
 					to = "[::1]:9"
 				}
-				tr, err := netfilter.Trace(context.Background(), netfilter.TraceOptions{})
+				tr, err := netfilter.Trace(context.Background())
 				if err != nil {
 					t.Error(err)
 					return
@@ -129,7 +129,7 @@ table inet native {
 	}
 }
 END`)
-		tr, err := netfilter.Trace(context.Background(), netfilter.TraceOptions{})
+		tr, err := netfilter.Trace(context.Background())
 		if err != nil {
 			t.Error(err)
 			return
@@ -181,7 +181,7 @@ func udpDropped(to string) {
 func TestTraceLost(t *testing.T) {
 	inside(t, func() {
 		sh(t, "for i in $(seq 400); do echo add rule ip t o counter; done | { echo add table ip t; echo 'add chain ip t o { type filter hook output priority 0; }'; cat; } | nft -f -")
-		tr, err := netfilter.Trace(context.Background(), netfilter.TraceOptions{})
+		tr, err := netfilter.Trace(context.Background())
 		if err != nil {
 			t.Error(err)
 			return
@@ -210,7 +210,7 @@ func TestTracePrefix(t *testing.T) {
 		// What rules log themselves is no trace, whatever they call it.
 		sh(t, "iptables-legacy -A OUTPUT -j NFLOG --nflog-prefix 'TRACE: filter:OUTPUT'\niptables-legacy -A OUTPUT -j LOG --log-prefix 'TRACE: a:b:c:0 '\n"+
 			"iptables-legacy -N a:rule:9\niptables-legacy -A OUTPUT -j a:rule:9\niptables-legacy -A a:rule:9 -p udp")
-		tr, err := netfilter.Trace(context.Background(), netfilter.TraceOptions{})
+		tr, err := netfilter.Trace(context.Background())
 		if err != nil {
 			t.Error(err)
 			return
