@@ -104,6 +104,7 @@ func TestMakeable(t *testing.T) {
 		{"invalid ack", "filter policy INPUT ACCEPT", "filter -A INPUT -p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK ACK -m conntrack --ctstate INVALID -j DROP", ""},
 		{"snat state", closed, "filter -A FORWARD -m conntrack --ctstate SNAT -j ACCEPT", ""},
 		{"dnat state", closed, "filter -A FORWARD -m conntrack --ctstate DNAT -j ACCEPT", ""},
+		{"dnat state, marked", closed + "mangle -A PREROUTING -i eth+ -j MARK --set-xmark 0x1/0xffffffff", "filter -A FORWARD -m conntrack --ctstate DNAT -j ACCEPT", ""},
 		{"mark", closed, "filter -A FORWARD -m mark --mark 0x5 -j ACCEPT", ""},
 		{"mark in", closed, "filter -A INPUT -m mark --mark 0x5/0xff -j ACCEPT", ""},
 		{"mark out", closed, "filter -A OUTPUT -m mark --mark 0x5 -j ACCEPT", ""},

@@ -3,6 +3,7 @@ package prove
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/fwc-dev/fwc/lab"
 	"github.com/fwc-dev/fwc/ruleset/packets"
@@ -108,16 +109,29 @@ func stateBefore(q *packets.Packet) uint8 {
 	return 0
 }
 
-// early says whether the packet meets rules before addresses are translated.
+// early says whether the rules that the packet meets before its connection's
+// translation treat it, as it comes in, in another way.
 func (p *plan) early() bool {
-	for _, w := range p.ways {
-		for _, s := range w.Steps {
-			if s.Index > 0 && (s.Chain == "PREROUTING" || s.Chain == "OUTPUT" && (s.Table == "raw" || s.Table == "mangle")) {
-				return true
-			}
+	wire := p.packet
+	wire.Dst = p.send.Dst
+	for i, space := range p.spaces {
+		was, is := before(p.ways[i].Steps), before(space.Follow(p.region.Journey, wire).Steps)
+		if !slices.Equal(was, is) {
+			return true
 		}
 	}
 	return false
+}
+
+// before are the steps ahead of the nat table's hook.
+func before(steps []packets.Step) []packets.Step {
+	n := slices.IndexFunc(steps, func(s packets.Step) bool {
+		return s.Table != "raw" && s.Table != "mangle" || s.Chain == "INPUT" || s.Chain == "FORWARD" || s.Chain == "POSTROUTING"
+	})
+	if n < 0 {
+		return steps
+	}
+	return steps[:n]
 }
 
 // related makes the packet an ICMP error about a connection, or the first one
