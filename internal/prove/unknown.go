@@ -37,7 +37,7 @@ func (p *plan) unknowns() string {
 		a, want := p.open()
 		if a == nil {
 			p.addresses()
-			return ""
+			return p.worn()
 		}
 		if !p.try(func(q *packets.Packet) { q.Holds[a.String()] = !want }) {
 			if want {
@@ -48,6 +48,19 @@ func (p *plan) unknowns() string {
 		p.addresses()
 	}
 	return "it depends on too many matches"
+}
+
+// worn says why a limit cannot be made to be reached: what is sent before wears
+// out another one, which must not be.
+func (p *plan) worn() string {
+	for side, w := range p.ways {
+		for i := range w.Asked {
+			if a := &w.Asked[i]; p.warm[side] > 0 && a.Scope != "" && p.packet.Holds[a.String()] {
+				return "it depends on one limit that is reached and another that is not: " + a.Text
+			}
+		}
+	}
+	return ""
 }
 
 // open is an unknown that would not be as the packet has it, and does count.
