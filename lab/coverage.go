@@ -33,7 +33,7 @@ type ChainCoverage struct {
 	Chain   string          `json:"chain"`
 	// Counted is false where the kernel does not tell: arptables and ebtables
 	// of the legacy backend, nft's own tables of families beside ip, ip6 and
-	// inet.
+	// inet, and all of nft's own where packets met more than there was room for.
 	Counted bool           `json:"counted"`
 	Rules   []RuleCoverage `json:"rules"`
 	// Policy is "" of a user chain. PolicyPackets are those that it met, nil
@@ -125,8 +125,12 @@ func (c *Coverage) Add(o *Coverage) error {
 		for j := range c.Chains[i].Rules {
 			c.Chains[i].Rules[j].Packets += o.Chains[i].Rules[j].Packets
 		}
-		if a, b := c.Chains[i].PolicyPackets, o.Chains[i].PolicyPackets; a != nil && b != nil {
-			*a += *b
+		ch, och := &c.Chains[i], &o.Chains[i]
+		ch.Counted = ch.Counted && och.Counted
+		if ch.PolicyPackets == nil || och.PolicyPackets == nil {
+			ch.PolicyPackets = nil
+		} else {
+			*ch.PolicyPackets += *och.PolicyPackets
 		}
 	}
 	c.sum()
@@ -153,7 +157,6 @@ const MaxProfile = 64 << 20
 func ReadCoverage(r io.Reader, s *ruleset.Snapshot) (*Coverage, error) {
 	var read Coverage
 	dec := json.NewDecoder(io.LimitReader(r, MaxProfile))
-	dec.DisallowUnknownFields()
 	if err := dec.Decode(&read); err != nil {
 		return nil, fmt.Errorf("not a coverage profile: %w", err)
 	}

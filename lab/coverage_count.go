@@ -78,8 +78,8 @@ func (c *Counter) listen() error {
 
 // Stop ends the counting and returns what was counted since it began. The
 // calling thread is in the router's namespace, as it was for StartCoverage; the
-// packets have come through. The error wraps netfilter.ErrTraceLost if there
-// were more than could be counted.
+// packets have come through. Where they met more than there was room for, what is
+// counted by the trace is said to be not counted.
 func (c *Counter) Stop(ctx context.Context) (*Coverage, error) {
 	var err error
 	if c.stop != nil {
@@ -92,9 +92,6 @@ func (c *Counter) Stop(ctx context.Context) (*Coverage, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.trace.failed {
-		return nil, netfilter.ErrTraceLost
-	}
 	now, err := readCounters(ctx, c.snap)
 	if err != nil {
 		return nil, err
@@ -105,7 +102,11 @@ func (c *Counter) Stop(ctx context.Context) (*Coverage, error) {
 			at := owner{tableKey{ch.Backend, ch.Family, ch.Table}, ch.Chain, rule}
 			return c.trace.met[at] - c.from[at]
 		}
-		if ch.PolicyPackets != nil {
+		switch {
+		case c.trace.failed:
+			ch.PolicyPackets = nil
+			ch.Counted = ch.Counted && !ch.Native
+		case ch.PolicyPackets != nil:
 			*ch.PolicyPackets = traced(policy)
 		}
 		for j := range ch.Rules {

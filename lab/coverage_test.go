@@ -152,6 +152,63 @@ END`, func() {
 	}
 }
 
+// Where more was met than there was room for, nothing is said of what the trace
+// counts.
+func TestCoverageLost(t *testing.T) {
+	var script strings.Builder
+	script.WriteString("iptables-nft -P FORWARD DROP\niptables-nft -A OUTPUT -p udp -j ACCEPT\nnft -f - <<END\n" +
+		"table inet mine {\nchain o { type filter hook output priority 100; policy accept\n")
+	for range 400 {
+		script.WriteString("meta l4proto udp continue\n")
+	}
+	script.WriteString("}\n}\nEND\n")
+	err := netns.Do(func() error {
+		ctx := context.Background()
+		if err := sh(script.String()); err != nil {
+			return err
+		}
+		snap, err := netfilter.Capture(ctx, netfilter.Scope{})
+		if err != nil {
+			return err
+		}
+		tr, err := lab.StartTrace(ctx, snap)
+		if err != nil {
+			return err
+		}
+		defer tr.Close()
+		c, err := lab.StartCoverage(ctx, snap, tr)
+		if err != nil {
+			return err
+		}
+		for range 400 {
+			datagram("127.0.0.1:9")
+		}
+		cov, err := c.Stop(ctx)
+		if err != nil {
+			return err
+		}
+		if cov.Rules != 1 || cov.Met != 1 {
+			t.Errorf("%d of %d rules", cov.Met, cov.Rules)
+		}
+		for _, ch := range cov.Chains {
+			if ch.Counted == ch.Native || ch.PolicyPackets != nil {
+				t.Errorf("%s: counted %v, policy %v", ch.Chain, ch.Counted, ch.PolicyPackets)
+			}
+		}
+		told, err := tr.Take()
+		if err != nil {
+			return err
+		}
+		if !told.Lost {
+			t.Error("nothing is said of what is missing")
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestReadCoverage(t *testing.T) {
 	snap := ruleset.New(nil, []ruleset.Table{{Family: ruleset.IPv4, Backend: ruleset.NFT, Name: "filter",
 		Chains: []ruleset.Chain{{Name: "INPUT", Policy: "ACCEPT", Rules: []ruleset.Rule{{Text: "-j DROP"}}}}}}, nil, nil)
