@@ -88,6 +88,12 @@ type translation struct {
 	// local says that nobody here knows the address, redirect that it is the
 	// one of the host's own that a REDIRECT gives.
 	local, redirect bool
+	// maps says that it is a NETMAP: of a destination the bits of hosts stay,
+	// and the others become those of network. from are the destinations that its
+	// rules ask for, and wide says that those are too many networks to follow.
+	maps, wide     bool
+	network, hosts value
+	from           spans
 }
 
 // known says that the address behind the translation is known.

@@ -153,51 +153,23 @@ func (b *builder) translated(c *condition, n node, at place) node {
 		return n
 	}
 	for k := range b.u.translations {
-		t := &b.u.translations[k]
-		known, to := t.known(), t.to
-		if c.field == fieldDport {
-			known, to = t.knownPort(), t.port
-		}
-		if k == 0 || known || c.field == fieldDst && t.redirect {
-			continue
-		}
+		told := b.u.behindTest(c, k)
 		then := falseNode
-		switch inside, outside := within(to, c); {
-		case inside:
+		switch told.op {
+		case never:
+		case always:
 			then = trueNode
-		case outside:
+		case atomic:
+			then = b.variable(b.atoms[b.u.atomIndex[told.atom]])
+		case inSet:
+			then = b.fields[fieldDst].encode(b.store, told.set, fieldDst.limit(b.v6), trueNode, falseNode)
 		default:
-			then = b.variable(b.atoms[b.u.atomIndex[b.u.destinationAtom(c, k)]])
+			continue
 		}
 		here := g.encode(b.store, one(number(uint64(k))), fieldTranslation.limit(b.v6), trueNode, falseNode)
 		n = b.choose(here, then, n)
 	}
 	return n
-}
-
-// within says whether a test holds for all of a range, or for none of it.
-func within(to spans, c *condition) (inside, outside bool) {
-	if len(to) != 1 || c.op != inSet {
-		return false, false
-	}
-	outside = true
-	for _, r := range c.set {
-		if !to[0].low.less(r.low) && !r.high.less(to[0].high) {
-			return true, false
-		}
-		if !r.high.less(to[0].low) && !to[0].high.less(r.low) {
-			outside = false
-		}
-	}
-	return false, outside
-}
-
-func (u *universe) destinationAtom(c *condition, k int) Atom {
-	what := spansText(c.field, c.set, u.v6)
-	if c.op == masked {
-		what = c.want.address(u.v6).String() + "/" + c.mask.address(u.v6).String()
-	}
-	return u.behind(Atom{Text: fieldWords[c.field] + " in " + what}, k)
 }
 
 // atomFits is the diagram of an unknown, which behind a translation is

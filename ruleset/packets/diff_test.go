@@ -39,6 +39,7 @@ func filter(rules ...string) string {
 
 func TestDiffWords(t *testing.T) {
 	drop := ":FORWARD DROP [0:0]"
+	netmap := "*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -d 192.0.2.0/24 -j NETMAP --to 10.4.0.0/24\nCOMMIT\n"
 	for _, tt := range []struct {
 		name     string
 		old, new []string
@@ -66,6 +67,9 @@ func TestDiffWords(t *testing.T) {
 			[]string{filter(drop, "-A FORWARD -d 10.0.0.5 -p tcp -m tcp --dport 80 -j ACCEPT") + "*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -d 192.0.2.1 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 10.0.0.5:80\nCOMMIT\n"},
 			[]string{"input other: tcp  any → 192.0.2.1:8080  NEW,RELATED: accepted → accepted, DNAT --to-destination 10.0.0.5:80 by PREROUTING 1, was INPUT 0",
 				"forward allowed: tcp  any → 192.0.2.1:8080  NEW,RELATED: dropped → accepted, DNAT --to-destination 10.0.0.5:80 by FORWARD 1, was FORWARD 0"}},
+		{"a mapped network", []string{filter(drop) + netmap}, []string{filter(drop, "-A FORWARD -d 10.4.0.7 -p tcp -j ACCEPT") + netmap},
+			[]string{"forward allowed: tcp  any → 10.4.0.7: dropped → accepted by FORWARD 1, was FORWARD 0",
+				"forward allowed: tcp  any → 192.0.2.7  NEW,RELATED: dropped → accepted, NETMAP --to 10.4.0.0/24 by FORWARD 1, was FORWARD 0"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r, err := Diff(context.Background(), snapshot(t, ruleset.IPTables, tt.old...), snapshot(t, ruleset.IPTables, tt.new...), Options{})

@@ -156,8 +156,32 @@ func (g *generator) rule(table, chain string, jumps []string) string {
 	if g.chance(35) {
 		add(g.module(table, chain, base))
 	}
-	add(g.target(table, chain, proto, jumps))
+	target := g.target(table, chain, proto, jumps)
+	if strings.HasPrefix(target, "-j DNAT ") {
+		target = g.another(target, b.String())
+	}
+	add(target)
 	return b.String()
+}
+
+// another makes some DNATs into a NETMAP of the destinations that the rule asks
+// for, or, where nobody has to know which address is taken, one of a range.
+func (g *generator) another(target, rule string) string {
+	if g.atoms && !g.loads && g.chance(15) {
+		a, b := g.address(), g.address()
+		if b.Less(a) {
+			a, b = b, a
+		}
+		return fmt.Sprintf("-j DNAT --to-destination %s-%s", a, b)
+	}
+	_, after, _ := strings.Cut(rule, " -d ")
+	text, _, _ := strings.Cut(after, " ")
+	p, err := netip.ParsePrefix(text)
+	if err != nil || strings.Contains(rule, "! -d ") || p.Bits() < 15 || !g.chance(40) {
+		return target
+	}
+	n := min(p.Bits()+pick(g, 0, 0, 0, 1, 3), p.Addr().BitLen())
+	return "-j NETMAP --to " + netip.PrefixFrom(g.address(), n).Masked().String()
 }
 
 func (g *generator) module(table, chain string, base bool) string {

@@ -21,6 +21,8 @@ type reader struct {
 	sourceHook bool
 	// unknown counts the unknowns of the rule that is read.
 	unknown int
+	// asksFor are the destinations of the rule that is read, nil for any.
+	asksFor spans
 }
 
 // condition returns what a rule asks. What it does not understand is an atom;

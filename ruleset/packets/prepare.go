@@ -131,7 +131,12 @@ func (b *builder) behindAtoms(c *collector) bool {
 	for _, x := range c.order {
 		if (x.op == inSet || x.op == masked) && (x.field == fieldDst || x.field == fieldDport) {
 			for k := 1; k < len(b.u.translations); k++ {
-				b.u.atomNumber(b.u.destinationAtom(x, k), false)
+				switch told := b.u.behindTest(x, k); told.op {
+				case inSet:
+					c.cut(fieldDst, told.set)
+				case atomic:
+					b.u.atomNumber(told.atom, false)
+				}
 			}
 		}
 	}

@@ -50,6 +50,14 @@ var remarked = map[string]bool{"TCPMSS": true, "TCPOPTSTRIP": true, "CLASSIFY": 
 func (r *reader) action(s *xtables.Spec, chains map[string]bool) (action, *condition, error) {
 	t := &s.Target
 	a := action{effect: noEffect}
+	r.asksFor = nil
+	for i := range s.Header {
+		if o := &s.Header[i]; o.Name == "-d" && !o.Negated {
+			if c, err := r.address(fieldDst, o.Value()); err == nil && c.op == inSet {
+				r.asksFor = c.set
+			}
+		}
+	}
 	switch t.Name {
 	case "", "CONTINUE":
 		return a, yes, nil
@@ -291,8 +299,7 @@ func (r *reader) translateSource(t *xtables.Module, a *action) (*condition, erro
 }
 
 // translateNetwork maps networks onto each other: of the destination in
-// PREROUTING and OUTPUT, of the source elsewhere. The host bits stay, which a
-// range of destinations says less of than is known.
+// PREROUTING and OUTPUT, of the source elsewhere. The host bits stay.
 func (r *reader) translateNetwork(t *xtables.Module, a *action) (*condition, error) {
 	a.kind = accept
 	text := strings.TrimPrefix(targetText(t), "-j ")
@@ -300,8 +307,11 @@ func (r *reader) translateNetwork(t *xtables.Module, a *action) (*condition, err
 		a.effect.source, a.effect.settled = int32(r.source(translation{text: text, local: true})), true
 		return yes, nil
 	}
-	tr := translation{text: text, local: true}
-	a.effect.translation, a.effect.settled = int32(r.translation(tr)), true
+	n := r.translation(translation{text: text, local: true})
+	if o := t.Option("--to"); o != nil {
+		r.mapped(&r.translations[n], o.Value())
+	}
+	a.effect.translation, a.effect.settled = int32(n), true
 	return yes, nil
 }
 

@@ -1,5 +1,7 @@
 package packets
 
+import "net/netip"
+
 // tracer follows one packet through a program, rule by rule as the kernel
 // does: the short way for one packet, and what the diagrams are held to.
 type tracer struct {
@@ -12,6 +14,8 @@ type tracer struct {
 	decided []Step
 	// asked are the unknowns that were asked for, if it is not nil.
 	asked map[Atom]bool
+	// came is where the packet was to go before it was translated.
+	came netip.Addr
 }
 
 type result struct {
@@ -150,6 +154,10 @@ func (t *tracer) apply(e effect, at place) {
 	}
 	if e.translation != 0 {
 		tr := &t.translations[e.translation]
+		t.came = p.Dst
+		if tr.maps {
+			p.Dst = ofAddress(p.Dst).and(tr.hosts).or(tr.network).address(t.v6)
+		}
 		if tr.redirect && p.Local.IsValid() {
 			p.Dst = p.Local
 		}
@@ -197,8 +205,22 @@ func (t *tracer) test(c *condition, at place) bool {
 		return false
 	case not:
 		return !t.test(c.kids[0], at)
-	case masked:
-		return t.packet.valueOf(c.field).and(c.mask) == c.want
+	case inSet, masked:
+		if at.behind && t.effect.translation != 0 {
+			switch told := t.behindTest(c, int(t.effect.translation)); told.op {
+			case always:
+				return true
+			case never:
+				return false
+			case atomic:
+				return t.holds(told.atom)
+			case inSet:
+				return told.set.contains(ofAddress(t.came))
+			}
+		}
+		if c.op == masked {
+			return t.packet.valueOf(c.field).and(c.mask) == c.want
+		}
 	case atomic:
 		a := t.atoms[c.atom]
 		if k := t.effect.translation; k != 0 && t.readsDst[c.atom] {
