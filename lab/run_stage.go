@@ -129,6 +129,8 @@ func (t *task) run(say func(Result)) (*rig, time.Duration, error) {
 	if err := unix.Mount("tmpfs", "/run", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=755"); err != nil {
 		return nil, 0, fmt.Errorf("mount private /run: %w", err)
 	}
+	// The legacy ebtables has its lock there. Few systems have the directory.
+	_ = unix.Mount("tmpfs", "/var/lib/ebtables", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=755")
 	if err := netns.LoopbackUp(); err != nil {
 		return nil, 0, err
 	}

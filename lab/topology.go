@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/vishvananda/netlink"
@@ -153,12 +154,16 @@ func defaults() error {
 		{"net.ipv4.ip_local_port_range", "32768 39999"},
 	} {
 		err := writeSysctl(s)
-		if err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err != nil && !errors.Is(err, os.ErrNotExist) && !(errors.Is(err, os.ErrPermission) && slices.Contains(sometimesGlobal, s.Key)) {
 			return err
 		}
 	}
 	return nil
 }
+
+// sometimesGlobal are the keys that older kernels have for all namespaces
+// together, and so not for these.
+var sometimesGlobal = []string{"net.ipv4.icmp_msgs_per_sec", "net.ipv4.icmp_msgs_burst", "net.ipv4.tcp_challenge_ack_limit"}
 
 // writeSysctl sets a key of the calling thread's network namespace.
 func writeSysctl(s Setting) error {
