@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -98,7 +99,11 @@ func TestKilledLab(t *testing.T) {
 	short := write("short.yaml", head+"  - a ping c: dropped\n")
 	before := footprint(t)
 	for who, cred := range map[string]*syscall.Credential{"root": nil, "nobody": {Uid: 65534, Gid: 65534}} {
-		for _, args := range [][]string{{}, {"--keep"}} {
+		ways := [][]string{{}, {"--keep"}}
+		if cred == nil {
+			ways = append(ways, []string{"--privileged"}, []string{"--privileged", "--keep"})
+		}
+		for _, args := range ways {
 			for _, sig := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM} {
 				cmd := exec.Command(fwc, append([]string{"test", rules, long}, args...)...)
 				cmd.SysProcAttr = &syscall.SysProcAttr{Credential: cred}
@@ -125,17 +130,22 @@ func TestKilledLab(t *testing.T) {
 				}
 			}
 		}
-		cmd := exec.Command(fwc, "test", rules, short, "--keep")
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: cred}
-		cmd.Dir = dir
-		out, err := cmd.CombinedOutput()
-		if err != nil {
-			t.Fatalf("%s: %v\n%s", who, err, out)
-		}
-		look(t, string(out), cred)
-		goneSoon(t, fwc)
-		if d := cmp.Diff(before, footprint(t)); d != "" {
-			t.Errorf("%s --keep left something (-before +after):\n%s", who, d)
+		for _, args := range ways {
+			if !slices.Contains(args, "--keep") {
+				continue
+			}
+			cmd := exec.Command(fwc, append([]string{"test", rules, short}, args...)...)
+			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: cred}
+			cmd.Dir = dir
+			out, err := cmd.CombinedOutput()
+			if err != nil {
+				t.Fatalf("%s: %v\n%s", who, err, out)
+			}
+			look(t, string(out), cred)
+			goneSoon(t, fwc)
+			if d := cmp.Diff(before, footprint(t)); d != "" {
+				t.Errorf("%s %v left something (-before +after):\n%s", who, args, d)
+			}
 		}
 	}
 }
