@@ -2,6 +2,7 @@ package packets_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"strconv"
 	"testing"
@@ -36,7 +37,7 @@ func TestProveMutations(t *testing.T) {
 	t.Logf("seed %d", seed)
 	start := time.Now()
 	first, _ := strconv.ParseUint(os.Getenv("FWC_ROUND"), 10, 64)
-	proved, unproved := 0, 0
+	proved, unproved, large := 0, 0, 0
 	reasons := map[string]int{}
 	kinds := map[string]int{}
 	for round := first; proved+unproved < want && time.Since(start) < limit && !t.Failed(); round++ {
@@ -44,7 +45,11 @@ func TestProveMutations(t *testing.T) {
 		if err != nil {
 			t.Fatalf("round %d: %v\n%s", round, err, texts[0])
 		}
-		report, err := packets.Diff(context.Background(), old, new, packets.Options{MaxRegions: 12})
+		report, err := packets.Diff(context.Background(), old, new, packets.Options{MaxRegions: 12, MaxNodes: 2_000_000})
+		if errors.Is(err, packets.ErrTooLarge) {
+			large++ // two mutations of one ruleset may be more than a diagram holds
+			continue
+		}
 		if err != nil {
 			t.Fatalf("round %d: %v", round, err)
 		}
@@ -80,7 +85,10 @@ func TestProveMutations(t *testing.T) {
 	for reason, n := range reasons {
 		t.Logf("%5d  %s", n, reason)
 	}
-	if proved < (proved+unproved)*3/4 {
+	if large > 0 {
+		t.Logf("%d comparisons were too large", large)
+	}
+	if all := proved + unproved; all >= 40 && proved < all*3/4 {
 		t.Error("too few examples are proved for the test to show much")
 	}
 }
