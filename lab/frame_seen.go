@@ -112,7 +112,8 @@ func (s *Seen) Is(p *Packet) bool {
 // as "tcp-reset" or "icmp-port-unreachable", "" if it does not.
 func (s *Seen) Refusal(p *Packet) string {
 	switch {
-	case s.Proto == TCP && p.Proto == TCP && s.Flags&rstFlag != 0 && s.SPort == p.DPort && s.DPort == p.SPort:
+	case s.Proto == TCP && p.Proto == TCP && s.Flags&rstFlag != 0 && (s.seq>>16 == uint32(p.ID) || s.ack>>16 == uint32(p.ID)):
+		// The ports may be translated ones.
 		return "tcp-reset"
 	case s.Quoted != nil && s.Error() && s.Quoted.quotes(p) && s.Dst == s.Quoted.Src:
 		return refusals[[3]byte{s.Proto, s.ICMPType, s.ICMPCode}]

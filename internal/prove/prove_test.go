@@ -145,6 +145,7 @@ func TestMakeable(t *testing.T) {
 		{"long string", "filter policy FORWARD ACCEPT", "filter -A FORWARD -p tcp -m string --string \"more than there is room for\" --algo bm --to 65535 -j DROP", ""},
 		{"no string", "filter -A FORWARD -p udp -m string --string \"forbidden\" --algo bm --to 65535 -j ACCEPT", "filter -A FORWARD -p udp -j DROP", ""},
 		{"sctp", closed, "filter -A FORWARD -p sctp -m sctp --dport 38412 -j ACCEPT", ""},
+		{"reset behind dnat", "nat -A PREROUTING -p tcp -m tcp --dport 80 -j REDIRECT --to-ports 8080", "filter -A INPUT -p tcp -m tcp --dport 8080 -j REJECT --reject-with tcp-reset", ""},
 		{"refused dccp", "", "filter -A FORWARD -p dccp -j REJECT --reject-with icmp-port-unreachable", ""},
 		{"refused others", "", "filter -A INPUT -p ospf -j REJECT --reject-with icmp-port-unreachable", ""},
 		{"gre", closed, "filter -A FORWARD -p gre -j ACCEPT", ""},
