@@ -37,6 +37,8 @@ var mutations = []struct {
 	{"accepted, another protocol", "boxA 47 boxB: accepted", "filter FORWARD -p esp -j DROP", "filter FORWARD -p gre -j DROP"},
 	{"accepted, behind a host", "boxA http well:8080: answered by well with deep", "filter FORWARD -d 10.9.0.6/32 -j DROP", "filter FORWARD -d 10.9.0.5/32 -j DROP"},
 	{"accepted, through a bridge", "boxB tcp other:9: accepted by other", "filter FORWARD -d 10.0.0.2/32 -j DROP", "filter FORWARD -d 10.0.0.3/32 -j REJECT --reject-with tcp-reset -p tcp"},
+	{"accepted, a conversation", "boxB http boxA: accepted", "filter FORWARD -i eth0 -p tcp -m tcp --dport 80 -j ACCEPT\nfilter FORWARD -i eth0 -j DROP", "filter FORWARD -i eth0 -p tcp -m tcp --dport 80 --tcp-flags FIN,SYN,RST,ACK SYN -j ACCEPT\nfilter FORWARD -i eth0 -j DROP"},
+	{"accepted, its answers", "boxB tcp boxA:22: accepted", "filter FORWARD -o eth0 -p tcp -m tcp --sport 22 -j ACCEPT", "filter FORWARD -o eth0 -p tcp -m tcp --sport 22 --tcp-flags PSH PSH -j DROP"},
 	{"dropped", "boxB ping boxA: dropped", "filter FORWARD -i eth0 -j DROP", "filter FORWARD -i eth1 -j DROP"},
 	{"rejected with ICMP", "boxB udp boxA:53: rejected with icmp-admin-prohibited", "filter FORWARD -i eth0 -j REJECT --reject-with icmp-admin-prohibited", "filter FORWARD -i eth0 -j REJECT --reject-with icmp-port-unreachable"},
 	{"rejected with RST", "boxB tcp boxA:22: rejected with tcp-reset", "filter FORWARD -i eth0 -p tcp -j REJECT --reject-with tcp-reset", "filter FORWARD -i eth0 -p tcp -j REJECT --reject-with icmp-port-unreachable"},

@@ -54,8 +54,7 @@ type Host struct {
 	Line    int
 }
 
-// Route is one route of a host; an invalid Prefix with a default one's length
-// does not occur: "default" is the prefix of length 0.
+// Route is one route of a host. The default route is the prefix of length 0.
 type Route struct {
 	Prefix netip.Prefix
 	Via    netip.Addr
@@ -112,7 +111,7 @@ type Probe struct {
 	Send string
 }
 
-// Port is written behind an address or a name.
+// String is the short form of a probe.
 func (p Probe) String() string {
 	s := p.From + " " + p.Proto
 	if p.V6 {

@@ -1,0 +1,141 @@
+package lab
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
+
+// undelivered tells a rejection from a drop, and both from want of a route.
+func (b *rig) undelivered(f *flow, back *sight, ruled bool, out *Finding) {
+	out.Verdict = Dropped
+	switch {
+	case back != nil:
+		kind := b.refusal(f, back)
+		who := b.owner(back.Src)
+		switch {
+		case kind == tcpReset || ruled && refusalKind(kind):
+			out.Verdict, out.Reject = Rejected, kind
+		case refusalKind(kind):
+			out.Verdict, out.Note = Unroutable, fmt.Sprintf("%s has no route for it: %s", who, kind)
+		case kind != "":
+			out.Note = fmt.Sprintf("%s says %s", who, kind)
+		default:
+			out.Note = "somebody answers whom nothing arrived at"
+		}
+	case f.sendErr != nil && unroutable(f.sendErr):
+		out.Verdict, out.Note = Unroutable, fmt.Sprintf("%s has no route to %s: %v", f.node.name, f.dst.Addr(), f.sendErr)
+	case f.sendErr != nil:
+		out.Note = fmt.Sprintf("%s may not send it: %v", f.node.name, f.sendErr)
+	case f.node != b.router && !b.leftHost(f):
+		out.Note = fmt.Sprintf("it never left %s: nobody answers who has the next hop's address (ARP, neighbour solicitation)", f.node.name)
+	case !ruled && f.node != b.router:
+		out.Note = "neither INPUT nor FORWARD saw it: an earlier rule, or routing without a word (rp_filter, ip_forward, a martian address)"
+	}
+}
+
+// leftHost says whether the flow's first packet left its sender.
+func (b *rig) leftHost(f *flow) bool {
+	for i := range b.sights {
+		if s := &b.sights[i]; s.node == f.node && s.place == left && f.request(s) {
+			return true
+		}
+	}
+	return false
+}
+
+func refusalKind(name string) bool {
+	for _, n := range refusals {
+		if n == name {
+			return true
+		}
+	}
+	return name == tcpReset
+}
+
+func unroutable(err error) bool {
+	for _, e := range []error{unix.ENETUNREACH, unix.EHOSTUNREACH, unix.ENONET} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// owner is the host of an address, or the address.
+func (b *rig) owner(a netip.Addr) string {
+	for _, n := range b.top.nodes {
+		if n.local[a] {
+			return n.name
+		}
+	}
+	return a.String()
+}
+
+// wantsAnswer says whether whoever got the packet is to answer it: raw segments
+// and protocols, and spoofed senders, get none or none that comes back.
+func (b *rig) wantsAnswer(f *flow, end *sight) bool {
+	if f.probe.FromAddress.IsValid() && !f.node.local[f.probe.FromAddress] {
+		return false
+	}
+	if !end.node.local[end.Dst] { // to everybody, or to a group
+		return false
+	}
+	switch f.probe.Proto {
+	case "ping", "udp", "http":
+	case "tcp":
+		if f.raw && f.flags != synFlag {
+			return false
+		}
+	case "icmp":
+		return f.kind == echoRequest && !f.probe.V6 || f.kind == echoRequestV6 && f.probe.V6
+	default:
+		return false
+	}
+	silent := func(v Service) bool { return v.Proto == "udp" && v.Port == end.DPort && v.Silent }
+	return f.proto != UDP || !slices.ContainsFunc(b.serving[end.node.name], silent)
+}
+
+func (b *rig) whyUnanswered(f *flow, end *sight, src, dst netip.AddrPort) string {
+	for i := range b.sights {
+		s := &b.sights[i]
+		if s.node == end.node && (s.place == left || s.place == gone) && f.answers(s, src, dst) {
+			return fmt.Sprintf("the answer of %s to %s does not come back", end.node.name, src.Addr())
+		}
+	}
+	err := b.top.in(end.node, func() error { _, err := sourceFor(src.Addr()); return err })
+	if err != nil {
+		return fmt.Sprintf("%s has no route to %s", end.node.name, src.Addr())
+	}
+	return end.node.name + " sends no answer"
+}
+
+// whyMute says why nothing is talked of on a connection that was made, "" if
+// that is not so: rules that let a connection begin may stop what follows.
+func (b *rig) whyMute(f *flow, end *sight) string {
+	if !f.connected || len(f.answer) > 0 {
+		return ""
+	}
+	heard := false
+	for i := range b.sights {
+		s := &b.sights[i]
+		if s.node == end.node && (s.place == arrived || s.place == taken) && s.Proto == TCP && s.Flags&pshFlag != 0 &&
+			s.Src == end.Src && s.Dst == end.Dst && s.SPort == end.SPort && s.DPort == end.DPort {
+			heard = true
+		}
+	}
+	if !heard {
+		return fmt.Sprintf("the connection is made, and what %s says on it does not arrive", f.node.name)
+	}
+	for _, v := range b.serving[end.node.name] {
+		// A web server waits for a request, which an ordinary client does not make.
+		asked := v.Proto != "http" || f.probe.Proto == "http"
+		if v.transport() == "tcp" && v.Port == end.DPort && !v.Silent && asked && (v.Answer != "" || v.Echo || v.Proto == "http") {
+			return fmt.Sprintf("the connection is made, and what %s says on it does not come back", end.node.name)
+		}
+	}
+	return ""
+}
