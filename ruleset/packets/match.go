@@ -23,6 +23,9 @@ type reader struct {
 	unknown int
 	// asksFor are the destinations of the rule that is read, nil for any.
 	asksFor spans
+	// recorded is the list that the rule that is read adds to, if nothing else
+	// of it may fail behind.
+	recorded string
 }
 
 // condition returns what a rule asks. What it does not understand is an atom;
@@ -37,6 +40,10 @@ func (r *reader) condition(s *xtables.Spec) (*condition, error) {
 		parts = append(parts, c)
 	}
 	for i := range s.Matches {
+		if i == len(s.Matches)-1 && records(s) {
+			r.recorded = moduleText(&s.Matches[i])
+			continue
+		}
 		c, err := r.match(&s.Matches[i])
 		if err != nil {
 			return nil, fmt.Errorf("-m %s: %w", s.Matches[i].Name, err)
@@ -44,6 +51,18 @@ func (r *reader) condition(s *xtables.Spec) (*condition, error) {
 		parts = append(parts, c)
 	}
 	return allOf(parts...), nil
+}
+
+// records says that a rule's last match is recent --set, which fits whatever
+// comes to it (recent_mt of net/netfilter/xt_recent.c) and adds to a list: for
+// a rule whose end has room for that remark.
+func records(s *xtables.Spec) bool {
+	m := &s.Matches[len(s.Matches)-1]
+	if m.Name != "recent" || m.Opaque || s.Target.Name != "" && s.Target.Name != "ACCEPT" {
+		return false
+	}
+	o := m.Option("--set")
+	return o != nil && !o.Negated
 }
 
 func (r *reader) header(o *xtables.Option) (*condition, error) {

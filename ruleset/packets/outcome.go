@@ -144,4 +144,6 @@ func (u *universe) outcome(v Verdict, with string, e effect) Outcome {
 
 // isSetNote says that a remark is about a set's members, which outlive the
 // packet.
-func isSetNote(n string) bool { return strings.HasPrefix(n, "-j SET ") }
+func isSetNote(n string) bool {
+	return strings.HasPrefix(n, "-j SET ") || strings.HasPrefix(n, "-m recent ")
+}

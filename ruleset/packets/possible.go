@@ -137,6 +137,9 @@ func (l *layout) asks(c *condition) bool {
 func (b *builder) domain(parts []*condition) node {
 	n := trueNode
 	start := place{in: true, out: true, tracked: true}
+	for _, c := range b.u.relations() {
+		n = b.and(b.fits(c, start), n)
+	}
 	for i := len(parts) - 1; i >= 0; i-- {
 		if b.asks(parts[i]) {
 			n = b.and(b.fits(parts[i], start), n)

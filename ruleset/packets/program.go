@@ -141,7 +141,7 @@ func (p *program) rule(r *reader, shared *specs, c *chain, j int, source *rulese
 	}
 	key := string(r.backend) + " " + source.Text
 	known := shared.conditions[key]
-	r.unknown = 0
+	r.unknown, r.recorded = 0, ""
 	if known == nil || own || sets {
 		fits, err := r.condition(spec)
 		if err != nil {
@@ -156,6 +156,9 @@ func (p *program) rule(r *reader, shared *specs, c *chain, j int, source *rulese
 	a, more, err := r.action(spec, names)
 	if err != nil {
 		return fail(err)
+	}
+	if r.recorded != "" {
+		a.effect.notes = int32(r.note(int(a.effect.notes), r.recorded))
 	}
 	fits := known.fits
 	if more != yes {
