@@ -40,6 +40,7 @@ func host(t *testing.T) *disk {
 		}
 		m := start(t, d, ownKernel())
 		m.settled()
+		t.Logf("modules without fwc: %s", m.run(modules))
 		m.run(install)
 		m.t.Logf("%s", m.run("uname -r; iptables -V; ipset -v; nft -v; systemctl --version | head -1"))
 		for i, name := range []string{"old", "new"} {

@@ -69,9 +69,10 @@ func prepare(m *testing.M) (int, error) {
 		{"../../packaging/vm/image.sh", release, cache},
 		{"mkdir", filesDir},
 		{"make", "-s", "-C", "../..", "host", "bin/fwc", "HOST=" + filepath.Join(filesDir, "fwc-host")},
-		{"cp", "-a", "../../bin/fwc", "../../packaging/systemd", "testdata/old.sh", "testdata/new.sh", "testdata/quick-init", filesDir},
+		{"cp", "-a", "../../bin/fwc", "../../packaging/systemd", "testdata/old.sh", "testdata/new.sh", "testdata/skew.sh", "testdata/quick-init", filesDir},
 		{"../../bin/fwc", "keygen", "-o", filepath.Join(filesDir, "vm")},
 		{"../../bin/fwc", "build", "testdata/old.sh", "--key", filepath.Join(filesDir, "vm.key"), "-o", filepath.Join(filesDir, "machine.artifact")},
+		{"../../bin/fwc", "build", "testdata/skew.sh", "--key", filepath.Join(filesDir, "vm.key"), "-o", filepath.Join(filesDir, "skew.artifact")},
 		{"mke2fs", "-q", "-t", "ext4", "-d", filesDir, files, "128M"},
 	} {
 		c := exec.Command(command[0], command[1:]...)
