@@ -154,6 +154,7 @@ func fileOperand(name string) (operand, error) {
 	if err != nil {
 		return operand{}, err
 	}
+	ownLines(snap, &d)
 	return operand{Side: ci.Side{Name: name, Snapshot: snap}, raw: &d}, nil
 }
 

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"strings"
 
 	"github.com/fwc-dev/fwc/ci"
 	"github.com/fwc-dev/fwc/compiler"
@@ -91,52 +90,16 @@ func traced(c *cli.Context, name string) (*ruleset.Snapshot, error) {
 	if err != nil || op.raw == nil {
 		return op.Snapshot, err
 	}
-	lines := ruleLines(op.raw)
-	for i := range op.Snapshot.Tables {
-		t := &op.Snapshot.Tables[i]
-		for j := range t.Chains {
-			for k := range t.Chains[j].Rules {
-				if n := lines[rulePlace{t.Name, t.Chains[j].Name, k}]; n > 0 {
-					t.Chains[j].Rules[k].Source = ruleset.Position{File: name, Line: n}
+	for _, t := range op.Snapshot.Tables {
+		for _, c := range t.Chains {
+			for i := range c.Rules {
+				if r := &c.Rules[i]; r.Line > 0 {
+					r.Source = ruleset.Position{File: name, Line: r.Line}
 				}
 			}
 		}
 	}
 	return op.Snapshot, nil
-}
-
-// rulePlace is a rule's place among those of its chain, from 0.
-type rulePlace struct {
-	table, chain string
-	index        int
-}
-
-// ruleLines returns the lines of a dump's rules as they are in the file: a
-// snapshot's are those of its canonical form, which has no comments.
-func ruleLines(d *ruleset.Dump) map[rulePlace]int {
-	lines := map[rulePlace]int{}
-	if d.Kind.Family() == "" {
-		return lines
-	}
-	at, n := rulePlace{}, 0
-	next := map[rulePlace]int{}
-	for line := range strings.Lines(string(d.Text)) {
-		n++
-		words := strings.Fields(line)
-		if len(words) > 2 && strings.HasPrefix(words[0], "[") { // counters
-			words = words[1:]
-		}
-		switch {
-		case len(words) == 1 && strings.HasPrefix(words[0], "*"):
-			at.table = words[0][1:]
-		case len(words) > 1 && words[0] == "-A":
-			at.chain, at.index = words[1], 0
-			at.index = next[at]
-			lines[at] = n
-			next[rulePlace{at.table, at.chain, 0}]++
-		}
-	}
-	return lines
 }
 
 // traceHost collects what the flags say of the host.
