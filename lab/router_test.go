@@ -46,6 +46,7 @@ const routerRules = `*nat
 :OUTPUT ACCEPT [0:0]
 :POSTROUTING ACCEPT [0:0]
 -A PREROUTING -d 203.0.113.1/32 -p tcp -m tcp --dport 8800 -j DNAT --to-destination 172.16.100.5:80
+-A PREROUTING -d 203.0.113.1/32 -p tcp -m tcp --dport 8801 -j DNAT --to-destination 172.16.100.5:82
 -A POSTROUTING -o eth0 -j MASQUERADE
 COMMIT
 *mangle
@@ -65,6 +66,7 @@ COMMIT
 -A INPUT -p udp -j REJECT --reject-with icmp-port-unreachable
 -A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
 -A FORWARD -d 172.16.100.5/32 -p tcp -m tcp --dport 80 -j ACCEPT
+-A FORWARD -p tcp -m tcp --dport 82 -j REJECT --reject-with tcp-reset
 -A FORWARD -i lan+ -j ACCEPT
 -A FORWARD -m mark --mark 0x9 -j ACCEPT
 -A OUTPUT -p udp -m udp --dport 53 -j DROP
@@ -91,6 +93,8 @@ func TestRouter(t *testing.T) {
 				{"udp 198.51.100.9:40000 > 203.0.113.1:25 in eth0", "rejected with icmp-port-unreachable", ""},
 				{"tcp 198.51.100.9:40001 > 203.0.113.1:8800 in eth0", "accepted, left by lan0", "198.51.100.9:40001 172.16.100.5:80 0"},
 				{"tcp 198.51.100.9:40001 > 172.16.100.5:81 in eth0", "dropped", ""},
+				{"tcp 198.51.100.9:40002 > 203.0.113.1:8801 in eth0", "rejected with tcp-reset", ""},
+				{"tcp 198.51.100.9:40003 > 203.0.113.1:8801 in eth0 flags ack", "rejected with tcp-reset", ""},
 				{"udp 172.16.100.7:5000 > 198.51.100.9:53 in lan0", "accepted, left by eth0", r.Address("eth0", false).String() + ":5000 198.51.100.9:53 7"},
 				{"icmp 198.51.100.9 > 172.16.100.7 in eth0", "dropped", ""},
 				{"icmp 198.51.100.9 > 172.16.100.7 in eth0 mark 0x9", "accepted, left by lan0", "198.51.100.9:0 172.16.100.7:0 9"},
