@@ -177,3 +177,33 @@ tests:
 		}
 	}
 }
+
+// TestRefusal tells the router's own refusal, where nothing listens, from that of
+// a rule with the same answer.
+func TestRefusal(t *testing.T) {
+	head := twoNets + "hosts: {router: {services: none}, boxA: {services: none}}\ntests:\n"
+	refused := parse(t, head+"  - boxB tcp router:99: accepted by router\n  - boxB udp router:99: accepted by router\n"+
+		"  - boxB tcp6 router:99: accepted by router\n  - boxB udp6 router:99: accepted by router\n  - boxB tcp boxA:99: accepted by boxA\n  - boxB udp boxA:99: accepted by boxA\n")
+	rejected := parse(t, head+"  - boxB tcp router:99: rejected with tcp-reset\n  - boxB udp router:99: rejected with icmp-port-unreachable\n"+
+		"  - boxB tcp6 router:99: rejected with tcp-reset\n  - boxB udp6 router:99: rejected with icmp6-port-unreachable\n  - boxB tcp boxA:99: rejected with tcp-reset\n  - boxB udp boxA:99: rejected with icmp-port-unreachable\n")
+	var reject []string
+	for _, chain := range []string{"filter INPUT", "filter FORWARD", "6filter INPUT"} {
+		reject = append(reject, chain+" -p tcp -j REJECT --reject-with tcp-reset", chain+" -p udp -j REJECT")
+	}
+	for _, b := range []ruleset.Backend{ruleset.NFT, ruleset.Legacy} {
+		for _, tc := range []struct {
+			spec *Spec
+			snap *ruleset.Snapshot
+		}{{refused, rules(t, b, "filter INPUT -p icmp -j ACCEPT")}, {rejected, rules(t, b, strings.Join(reject, "\n"))}} {
+			rep, err := Run(context.Background(), RunOptions{Specs: []*Spec{tc.spec}, Snapshot: tc.snap})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range rep.Results {
+				if !r.OK {
+					t.Errorf("%s, %s: want %s, got %s", b, r.Name, r.Expected, r.Got)
+				}
+			}
+		}
+	}
+}
