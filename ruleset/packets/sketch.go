@@ -65,10 +65,19 @@ type neighbours struct {
 	known   map[madeKey]bool
 }
 
+// maxNeighbours is how many changed rules each rule is held to before all count:
+// that takes the one number times the other.
+const maxNeighbours = 4096
+
 func (n *neighbours) add(c *condition, at place) {
-	if !n.all {
-		n.list = append(n.list, sketchOf(c, at))
+	if n.all {
+		return
 	}
+	if len(n.list) == maxNeighbours {
+		n.all, n.list = true, nil
+		return
+	}
+	n.list = append(n.list, sketchOf(c, at))
 }
 
 // near says whether a rule of that condition can touch what changed.
