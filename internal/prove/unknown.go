@@ -189,8 +189,24 @@ func (p *plan) truth(a *packets.Atom, side int) truth {
 		return no
 	case "nfacct":
 		return yes
+	case "set":
+		return p.filledSet(options, side)
 	}
 	return unknown
+}
+
+// filledSet is of a set that is filled at run time: in a fresh router nobody has
+// done so but the packet itself.
+func (p *plan) filledSet(options []string, side int) truth {
+	if slices.Contains(options, "(counters)") {
+		return unknown
+	}
+	for _, s := range p.ways[side].Steps {
+		if strings.Contains(s.Text, "-j SET ") {
+			return unknown
+		}
+	}
+	return no
 }
 
 // owner is of the packets that the router itself sends: by root of the stage, or whom comply takes.

@@ -30,6 +30,8 @@ func (a Atom) String() string {
 type universe struct {
 	v6        bool
 	fragments bool // some rule asks for fragments
+	// filled are the sets that are filled at run time.
+	filled map[string]filling
 
 	atoms     []Atom
 	atomIndex map[Atom]int
@@ -159,6 +161,7 @@ func (u *universe) notesOf(set int) []string {
 // rules asks for fragments decides what a port test means.
 func newSharedUniverse(family ruleset.Family, snapshots ...*ruleset.Snapshot) *universe {
 	u := newUniverse(family == ruleset.IPv6)
+	u.filled = filledSetsOf(snapshots...)
 	for _, s := range snapshots {
 		if s == nil || u.v6 {
 			continue

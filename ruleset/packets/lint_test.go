@@ -39,10 +39,15 @@ func TestLint(t *testing.T) {
 			[]string{"late-established INPUT 3: established connections come after INPUT rule 2, which drops packets of theirs"}},
 		{"empty chain", []string{filter(":mine - [0:0]", ":alone - [0:0]", "-A INPUT -j mine")},
 			[]string{"empty-jump INPUT 1: leads into a chain without rules", "unused-chain alone 0: no packet comes to this chain"}},
+		{"an empty set", []string{filter("-A INPUT -m set --match-set s src -j DROP"), "create s hash:ip\n"}, nil},
+		{"a set that rules fill", []string{filter("-A INPUT -m set --match-set s src -j DROP", "-A INPUT -p tcp -j SET --add-set s src", "-A INPUT -m set --match-set s src -j DROP"),
+			"create s hash:ip\nadd s 10.0.0.1\n"}, nil},
+		{"an empty set of the other family", []string{filter("-A INPUT -m set --match-set s src -j DROP"), "create s hash:ip family inet6\n"},
+			[]string{"never-matches INPUT 1: no packet that comes here fits it"}},
 		{"two limits", []string{filter("-A INPUT -m limit --limit 5/min -j DROP", "-A INPUT -m limit --limit 5/min -j DROP", "-A INPUT -p tcp -j DROP")}, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			found, err := Lint(context.Background(), snapshot(t, ruleset.IPTables, tt.dumps[:1]...), Options{})
+			found, err := Lint(context.Background(), snapshot(t, ruleset.IPTables, slices.DeleteFunc(tt.dumps, func(s string) bool { return s == "" })...), Options{})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -49,6 +49,9 @@ func (r *reader) setMatch(m *xtables.Module) (*condition, error) {
 	if m.Option("--return-nomatch") != nil {
 		c = ms.except
 	}
+	if r.filled[o.Values[0]] != 0 && ms != nobody {
+		c = r.filledLater(o.Values[0], o.Values[1], c)
+	}
 	c = negateIf(o.Negated, c, r.v6)
 	parts := []*condition{c}
 	for i := range m.Options {
