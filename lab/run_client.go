@@ -28,7 +28,7 @@ func (f *flow) hear() error {
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := unix.Read(f.fd, buf)
-		if n > 0 && len(f.answer) < 1<<20 {
+		if n > 0 && len(f.answer) < 2<<20 {
 			f.answer = append(f.answer, buf[:n]...)
 		}
 		if err != nil || n <= 0 {

@@ -11,14 +11,14 @@ import (
 )
 
 // mutationNet is what the tests below run in.
-const mutationNet = `
+var mutationNet = `
 networks:
   lan: {router: 172.16.100.1/24 fd00:100::1/64 as veth1, boxA: 172.16.100.5 fd00:100::5}
   wan: {router: 172.16.200.1/24 172.16.200.2 fd00:200::1/64 as eth0, boxB: 172.16.200.5 fd00:200::5}
   dmz: {router: 10.0.0.1/24 fd00:300::1/64 as eth2, gate: 10.0.0.2 fd00:300::2, other: 10.0.0.3}
   deep: {gate: 10.9.0.1/24, well: 10.9.0.5}
 hosts:
-  boxA: {services: {http 80: Hello from boxA, tcp 25: {silent: true}, udp 7: {echo: true}}}
+  boxA: {services: {http 80: Hello from boxA, http 81: ` + strings.Repeat("long ", 20000) + `, tcp 25: {silent: true}, udp 7: {echo: true}}}
   other: {services: none}
   well: {services: {http 8080: deep, tcp 26: talk}}
 tests:
@@ -32,6 +32,8 @@ var mutations = []struct {
 }{
 	{"accepted, ping", "boxA ping boxB: accepted", "filter FORWARD -i veth1 -j ACCEPT\nfilter FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT\nfilter FORWARD -j DROP", "filter FORWARD -j DROP"},
 	{"accepted, tcp", "boxA tcp boxB:22: accepted", "filter FORWARD -p tcp -m tcp --sport 23 -j DROP", "filter FORWARD -p tcp -m tcp --dport 22 -j DROP"},
+	{"accepted, to a silent service", "boxB tcp boxA:25: accepted", "filter FORWARD -p tcp -m tcp --dport 25 --tcp-flags SYN,PSH SYN -j ACCEPT", "filter FORWARD -p tcp -m tcp --dport 25 --tcp-flags PSH PSH -j DROP"},
+	{"accepted, the whole answer", "boxB http boxA:81: accepted", "filter FORWARD -p tcp -m tcp --sport 81 -m quota --quota 1000000 -j ACCEPT\nfilter FORWARD -i veth1 -j DROP", "filter FORWARD -p tcp -m tcp --sport 81 -m quota --quota 30000 -j ACCEPT\nfilter FORWARD -i veth1 -j DROP"},
 	{"accepted, udp", "boxA udp boxB:53: accepted", "filter FORWARD -p udp -m udp --dport 54 -j DROP", "filter FORWARD -p udp -m udp --dport 53 -j DROP"},
 	{"accepted, sctp", "boxA sctp boxB:3868: accepted", "filter FORWARD -p sctp -m sctp --dport 3869 -j DROP", "filter FORWARD -p sctp -m sctp --dport 3868 -j DROP"},
 	{"accepted, another protocol", "boxA 47 boxB: accepted", "filter FORWARD -p esp -j DROP", "filter FORWARD -p gre -j DROP"},
@@ -96,7 +98,7 @@ func TestMutations(t *testing.T) {
 			for _, m := range mutations {
 				spec := parse(t, mutationNet+m.test+"\n")
 				good, broken := one(t, spec, rules(t, b, m.rules)), one(t, spec, rules(t, b, m.broken))
-				fmt.Fprintf(w, "%s\t%s\t%s\n", m.kind, m.test, broken.Got)
+				fmt.Fprintf(w, "%s\t%s\t%.300s\n", m.kind, m.test, broken.Got)
 				if !good.OK {
 					t.Errorf("%s: %s: got %s", m.kind, m.test, good.Got)
 				}

@@ -61,7 +61,7 @@ func (b *rig) listen(n *node, v Service, family int) error {
 		unix.Close(fd)
 		return err
 	}
-	return b.loop.watch(fd, unix.EPOLLIN, func(uint32) error { return b.accept(fd, v) })
+	return b.loop.watch(fd, unix.EPOLLIN, func(uint32) error { return b.accept(n, fd, v) })
 }
 
 // answerDatagrams answers from the address that the question was for: a socket
@@ -99,7 +99,7 @@ func answerDatagrams(fd, family int, v Service) error {
 	}
 }
 
-func (b *rig) accept(fd int, v Service) error {
+func (b *rig) accept(n *node, fd int, v Service) error {
 	for {
 		conn, _, err := unix.Accept4(fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
 		if errors.Is(err, unix.EAGAIN) {
@@ -108,7 +108,7 @@ func (b *rig) accept(fd int, v Service) error {
 		if err != nil {
 			continue // the client is gone again
 		}
-		c := &served{v: v, fd: conn}
+		c := &served{node: n, v: v, fd: conn}
 		b.open = append(b.open, c)
 		if err := b.loop.watch(conn, unix.EPOLLIN, func(uint32) error { return c.ready(b.loop) }); err != nil {
 			return err
@@ -118,11 +118,14 @@ func (b *rig) accept(fd int, v Service) error {
 
 // served is one connection to a service.
 type served struct {
+	node *node
 	v    Service
 	fd   int // -1 when closed
 	got  []byte
 	out  []byte // still to be said
 	done bool   // nothing more is to be said after out
+	// heard is how many bytes it was told, and answer how many it says to that.
+	heard, answer int
 }
 
 func (c *served) close(l *loop) {
@@ -143,9 +146,11 @@ func (c *served) ready(l *loop) error {
 			c.close(l)
 			return nil
 		}
+		c.heard += n
 		if c.v.Silent || c.done {
 			continue
 		}
+		before := len(c.out)
 		switch {
 		case c.v.Proto == "http":
 			if c.got = append(c.got, buf[:n]...); len(c.got) > 64<<10 {
@@ -162,6 +167,7 @@ func (c *served) ready(l *loop) error {
 			c.done = true
 			c.out = []byte(c.v.Answer)
 		}
+		c.answer += len(c.out) - before
 	}
 }
 

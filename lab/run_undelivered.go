@@ -113,29 +113,21 @@ func (b *rig) whyUnanswered(f *flow, end *sight, src, dst netip.AddrPort) string
 	return end.node.name + " sends no answer"
 }
 
-// whyMute says why nothing is talked of on a connection that was made, "" if
+// whyMute says why a connection that was made is not talked on to the end, "" if
 // that is not so: rules that let a connection begin may stop what follows.
 func (b *rig) whyMute(f *flow, end *sight) string {
-	if !f.connected || len(f.answer) > 0 {
+	if f.proto != TCP || f.raw {
 		return ""
 	}
-	heard := false
-	for i := range b.sights {
-		s := &b.sights[i]
-		if s.node == end.node && (s.place == arrived || s.place == taken) && s.Proto == TCP && s.Flags&pshFlag != 0 &&
-			s.Src == end.Src && s.Dst == end.Dst && s.SPort == end.SPort && s.DPort == end.DPort {
-			heard = true
-		}
-	}
-	if !heard {
+	i := slices.IndexFunc(b.open, func(c *served) bool { return c.node == end.node && c.heard > 0 })
+	if i < 0 {
 		return fmt.Sprintf("the connection is made, and what %s says on it does not arrive", f.node.name)
 	}
-	for _, v := range b.serving[end.node.name] {
-		// A web server waits for a request, which an ordinary client does not make.
-		asked := v.Proto != "http" || f.probe.Proto == "http"
-		if v.transport() == "tcp" && v.Port == end.DPort && !v.Silent && asked && (v.Answer != "" || v.Echo || v.Proto == "http") {
-			return fmt.Sprintf("the connection is made, and what %s says on it does not come back", end.node.name)
-		}
+	switch want := b.open[i].answer; {
+	case len(f.answer) == 0 && want > 0:
+		return fmt.Sprintf("the connection is made, and what %s says on it does not come back", end.node.name)
+	case len(f.answer) < want:
+		return fmt.Sprintf("of what %s says only the first %d bytes of %d come back", end.node.name, len(f.answer), want)
 	}
 	return ""
 }
