@@ -91,6 +91,9 @@ func TestDiffWords(t *testing.T) {
 		{"a mapped network", []string{filter(drop) + netmap}, []string{filter(drop, "-A FORWARD -d 10.4.0.7 -p tcp -j ACCEPT") + netmap},
 			[]string{"forward allowed: tcp  any → 10.4.0.7: dropped → accepted by FORWARD 1, was FORWARD 0",
 				"forward allowed: tcp  any → 192.0.2.7  NEW,RELATED: dropped → accepted, NETMAP --to 10.4.0.0/24 by FORWARD 1, was FORWARD 0"}},
+		{"mapped to where it is", []string{filter(drop) + strings.Replace(netmap, "-d 192.0.2.0/24", "-d 10.4.0.0/23", 1)},
+			[]string{filter(drop, "-A FORWARD -d 10.4.0.0/24 -m conntrack --ctstate DNAT -j ACCEPT") + strings.Replace(netmap, "-d 192.0.2.0/24", "-d 10.4.0.0/23", 1)},
+			[]string{"forward allowed: any  any → 10.4.0.0/24  ESTABLISHED,RELATED  DNAT; !icmp  any → 10.4.1.0/24  NEW,RELATED; any  any → 10.4.1.0/24  type 8,13,15,17  new: dropped → accepted, partly NETMAP --to 10.4.0.0/24 by FORWARD 1, was FORWARD 0"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r, err := Diff(context.Background(), snapshot(t, ruleset.IPTables, tt.old...), snapshot(t, ruleset.IPTables, tt.new...), Options{})

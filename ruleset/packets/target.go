@@ -302,13 +302,25 @@ func (r *reader) translateSource(t *xtables.Module, a *action) (*condition, erro
 // PREROUTING and OUTPUT, of the source elsewhere. The host bits stay.
 func (r *reader) translateNetwork(t *xtables.Module, a *action) (*condition, error) {
 	a.kind = accept
-	text := strings.TrimPrefix(targetText(t), "-j ")
+	tr := translation{text: strings.TrimPrefix(targetText(t), "-j "), local: true}
+	address := fieldDst
 	if r.sourceHook {
-		a.effect.source, a.effect.settled = int32(r.source(translation{text: text, local: true})), true
+		address = fieldSrc
+	}
+	o := t.Option("--to")
+	if o != nil {
+		// What is in the network already is not translated.
+		if p, err := netip.ParsePrefix(o.Value()); err == nil {
+			low := ofAddress(p.Masked().Addr())
+			tr.same = in(address, spans{{low, low.or(ones(address.width(r.v6) - p.Bits()))}}, r.v6)
+		}
+	}
+	if r.sourceHook {
+		a.effect.source, a.effect.settled = int32(r.source(tr)), true
 		return yes, nil
 	}
-	n := r.translation(translation{text: text, local: true})
-	if o := t.Option("--to"); o != nil {
+	n := r.translation(tr)
+	if o != nil {
 		r.mapped(&r.translations[n], o.Value())
 	}
 	a.effect.translation, a.effect.settled = int32(n), true
