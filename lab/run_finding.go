@@ -112,17 +112,24 @@ func (b *rig) finding(f *flow) Finding {
 	f.learn(b.sights)
 	var out Finding
 	var end *sight // where it arrived
-	ruled := false // the router's rules met it
+	var way lostWay
 	for i := range b.sights {
 		s := &b.sights[i]
 		if !f.request(s) {
 			continue
 		}
 		switch s.place {
+		case came:
+			way.came = true
+		case through:
+			way.through = true
 		case met:
-			ruled = true
+			way.ruled = true
 		case gone:
 			out.Mark = s.mark
+			way.gone, way.at = s, nil
+		case passing:
+			way.at = s.node
 		case taken:
 			out.Mark = s.mark
 			end = s
@@ -134,7 +141,7 @@ func (b *rig) finding(f *flow) Finding {
 	}
 	back := b.back(f)
 	if end == nil {
-		b.undelivered(f, back, ruled, &out)
+		b.undelivered(f, back, way, &out)
 		return out
 	}
 	out.By = end.node.name

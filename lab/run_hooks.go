@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -21,29 +22,49 @@ import (
 type hookLog struct {
 	eye *eye
 	buf []byte
+	// secret begins what the lab's rules log, which the firewall's own can log
+	// to the same group, but not foretell.
+	secret string
 }
 
-// hookRules are the table. Behind the rules is ahead of where conntrack
-// confirms, at the highest priority of all.
-var hookRules = fmt.Sprintf(`add table inet %[1]s
-add chain inet %[1]s in { type filter hook input priority -2147483000; }
-add chain inet %[1]s forward { type filter hook forward priority -2147483000; }
-add chain inet %[1]s out { type filter hook output priority -2147483000; }
-add chain inet %[1]s taken { type filter hook input priority 2147483000; }
-add chain inet %[1]s gone { type filter hook postrouting priority 2147483000; }
-add rule inet %[1]s in log prefix "met" group %[2]d queue-threshold 1
-add rule inet %[1]s forward log prefix "met" group %[2]d queue-threshold 1
-add rule inet %[1]s out log prefix "met" group %[2]d queue-threshold 1
-add rule inet %[1]s taken log prefix "taken" group %[2]d queue-threshold 1
-add rule inet %[1]s gone log prefix "gone" group %[2]d queue-threshold 1
-`, eyeTable, eyeGroup)
+// The table's chains behind all rules are made ahead of the firewall and those
+// before all rules after it: of two at one priority the kernel calls the later
+// one first (nf_hook_entries_grow), so that none is without them, whatever
+// priorities its chains have. Only conntrack may confirm behind them.
+const (
+	lateRules = `add table inet %[1]s
+add chain inet %[1]s through { type filter hook prerouting priority 2147483647; }
+add chain inet %[1]s taken { type filter hook input priority 2147483647; }
+add chain inet %[1]s gone { type filter hook postrouting priority 2147483647; }
+add rule inet %[1]s through log prefix "%[3]sthrough" group %[2]d queue-threshold 1
+add rule inet %[1]s taken log prefix "%[3]staken" group %[2]d queue-threshold 1
+add rule inet %[1]s gone log prefix "%[3]sgone" group %[2]d queue-threshold 1
+`
+	earlyRules = `add chain inet %[1]s in { type filter hook input priority -2147483648; }
+add chain inet %[1]s forward { type filter hook forward priority -2147483648; }
+add chain inet %[1]s out { type filter hook output priority -2147483648; }
+add rule inet %[1]s in log prefix "%[3]smet" group %[2]d queue-threshold 1
+add rule inet %[1]s forward log prefix "%[3]smet" group %[2]d queue-threshold 1
+add rule inet %[1]s out log prefix "%[3]smet" group %[2]d queue-threshold 1
+`
+)
 
-var hookPlaces = map[string]place{"met": met, "taken": taken, "gone": gone}
+var hookPlaces = map[string]place{"through": through, "met": met, "taken": taken, "gone": gone}
 
 // firewall loads the snapshot into the router, and hangs the lab's own table
 // around it.
 func (b *rig) firewall(ctx context.Context) error {
 	return b.top.in(b.router, func() error {
+		if slices.ContainsFunc(b.snap.Tables, func(t ruleset.Table) bool { return t.Native && t.Family == ruleset.Inet && t.Name == eyeTable }) {
+			return fmt.Errorf("the firewall has a table inet %s, which is what the lab's own is called", eyeTable)
+		}
+		secret := rand.Text() + " "
+		add := func(ctx context.Context, rules string) error {
+			return netfilter.RunNFT(ctx, fmt.Appendf(nil, rules, eyeTable, eyeGroup, secret))
+		}
+		if err := add(ctx, lateRules); err != nil {
+			return err
+		}
 		here := *b.snap
 		here.Sysctls = slices.DeleteFunc(slices.Clone(here.Sysctls), b.elsewhere)
 		if err := netfilter.Load(ctx, &here); err != nil {
@@ -53,7 +74,7 @@ func (b *rig) firewall(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		b.hooks = &hookLog{eye: &eye{fd}, buf: make([]byte, 1<<18)}
+		b.hooks = &hookLog{eye: &eye{fd}, buf: make([]byte, 1<<18), secret: secret}
 		if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 16<<20) != nil {
 			_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 16<<20)
 		}
@@ -63,7 +84,7 @@ func (b *rig) firewall(ctx context.Context) error {
 		if err := b.hooks.eye.configure(attrs); err != nil {
 			return fmt.Errorf("nfnetlink_log: %w", err)
 		}
-		if err := netfilter.RunNFT(ctx, []byte(hookRules)); err != nil {
+		if err := add(ctx, earlyRules); err != nil {
 			return err
 		}
 		return b.loop.watch(fd, unix.EPOLLIN, func(uint32) error { return b.hookEvents() })
@@ -118,7 +139,9 @@ func (b *rig) hookEvent(m []byte) {
 				mark = binary.BigEndian.Uint32(v)
 			}
 		case logPrefix:
-			where, known = hookPlaces[unix.ByteSliceToString(v)]
+			if name, ours := strings.CutPrefix(unix.ByteSliceToString(v), b.hooks.secret); ours {
+				where, known = hookPlaces[name]
+			}
 		case logPayload:
 			packet = v
 		}

@@ -49,6 +49,7 @@ var mutations = []struct {
 	{"refused, not rejected", "boxB udp other:99: accepted by other", "filter FORWARD -p tcp -j REJECT --reject-with tcp-reset", "filter FORWARD -p udp -j REJECT --reject-with icmp-port-unreachable"},
 	{"unanswered", "boxA ping boxB: unanswered by boxB", "filter FORWARD -i veth1 -j ACCEPT\nfilter FORWARD -j DROP", "filter FORWARD -i veth1 -j ACCEPT\nfilter FORWARD -i eth0 -j ACCEPT\nfilter FORWARD -j DROP"},
 	{"unroutable", "boxA ping 192.0.2.9: unroutable", "filter FORWARD -j DROP", "raw PREROUTING -d 192.0.2.9/32 -j DROP"},
+	{"unroutable, for nobody has the address", "boxB tcp 172.16.100.6:22: unroutable", "filter FORWARD -p udp -j DROP", "filter FORWARD -p tcp -j DROP"},
 	{"answered", "boxB http 172.16.200.1:8800: answered by boxA with \"Hello from boxA\"", "nat PREROUTING -p tcp -m tcp --dport 8800 -j DNAT --to-destination 172.16.100.5:80", "nat PREROUTING -p tcp -m tcp --dport 8800 -j DNAT --to-destination 10.9.0.5:8080"},
 	{"a silent service", "boxB tcp boxA:25: accepted answer \"\"", "filter FORWARD -p tcp -m tcp --dport 26 -j DROP", "nat PREROUTING -p tcp -m tcp --dport 25 -j DNAT --to-destination 10.9.0.5:26"},
 	{"SNAT", "boxA tcp boxB:22: accepted source 172.16.200.2", "nat POSTROUTING -o eth0 -j SNAT --to-source 172.16.200.2", "nat POSTROUTING -o eth0 -j SNAT --to-source 172.16.200.1"},

@@ -16,9 +16,11 @@ const (
 	left    place = iota // a host's interface, on its way out
 	arrived              // a host's interface, on its way in and for that host
 	passing              // the same, for somebody else
-	// In the router, by what its hooks tell: ahead of the rules of INPUT,
-	// FORWARD and OUTPUT, behind those of INPUT, and behind those of
-	// POSTROUTING.
+	came                 // the router's interface, on its way in
+	// In the router, by what its hooks tell: behind the rules of PREROUTING,
+	// ahead of those of INPUT, FORWARD and OUTPUT, behind those of INPUT, and
+	// behind those of POSTROUTING.
+	through
 	met
 	taken
 	gone
@@ -32,9 +34,8 @@ type sight struct {
 	mark  uint32 // of taken and gone
 }
 
-// listenFrames watches what comes to and leaves a node. Of the router, whose
-// rules are between its interfaces and itself, it counts only that something
-// went on.
+// listenFrames watches what comes to and leaves a node, and only what comes to
+// the router, whose rules are between its interfaces and itself.
 func (b *rig) listenFrames(n *node) error {
 	return b.top.in(n, func() error {
 		const all = unix.ETH_P_ALL
@@ -70,9 +71,6 @@ func (b *rig) frames(n *node, fd int, buf []byte) error {
 		if proto == barrierType && ll.Pkttype != unix.PACKET_OUTGOING && size >= ether+2 {
 			b.greeted[greeting{n, binary.BigEndian.Uint16(buf[ether:])}] = true
 		}
-		if n == b.router {
-			continue
-		}
 		if proto != unix.ETH_P_IP && proto != unix.ETH_P_IPV6 {
 			continue
 		}
@@ -84,6 +82,12 @@ func (b *rig) frames(n *node, fd int, buf []byte) error {
 			where = arrived // for everybody
 		case unix.PACKET_OTHERHOST:
 			continue // flooded by a bridge
+		}
+		if n == b.router {
+			if where == left {
+				continue
+			}
+			where = came
 		}
 		b.saw(n, where, 0, buf[ether:size])
 	}
@@ -99,7 +103,7 @@ func (b *rig) saw(n *node, where place, mark uint32, packet []byte) {
 	if !ok {
 		return
 	}
-	if where == passing && n.local[seen.Dst] {
+	if where == passing && (n.local[seen.Dst] || seen.Dst.IsLoopback()) {
 		where = arrived
 	}
 	b.sights = append(b.sights, sight{Seen: seen, node: n, place: where, mark: mark})

@@ -9,32 +9,94 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// undelivered tells a rejection from a drop, and both from want of a route.
-func (b *rig) undelivered(f *flow, back *sight, ruled bool, out *Finding) {
+// lostWay is how far a packet came that arrived nowhere.
+type lostWay struct {
+	came    bool   // to the router
+	through bool   // behind the rules of PREROUTING
+	ruled   bool   // the rules of INPUT, FORWARD or OUTPUT met it
+	gone    *sight // the router let it go
+	at      *node  // it came to this one last, which is neither the router nor where it was to go
+}
+
+// undelivered tells a rejection from a drop, and both from what is not the
+// router's doing: want of a route, or of anybody who has the address.
+func (b *rig) undelivered(f *flow, back *sight, way lostWay, out *Finding) {
 	out.Verdict = Dropped
+	elsewhere := func(format string, args ...any) {
+		out.Verdict, out.Note = Unroutable, fmt.Sprintf(format, args...)
+	}
 	switch {
 	case back != nil:
 		kind := b.refusal(f, back)
 		who := b.owner(back.Src)
 		switch {
-		case kind == tcpReset || ruled && refusalKind(kind):
+		case kind == tcpReset || refusalKind(kind) && who == RouterName && (way.ruled || way.came && !way.through):
 			out.Verdict, out.Reject = Rejected, kind
 		case refusalKind(kind):
-			out.Verdict, out.Note = Unroutable, fmt.Sprintf("%s has no route for it: %s", who, kind)
+			elsewhere("%s has no route for it: %s", who, kind)
 		case kind != "":
 			out.Note = fmt.Sprintf("%s says %s", who, kind)
 		default:
 			out.Note = "somebody answers whom nothing arrived at"
 		}
 	case f.sendErr != nil && unroutable(f.sendErr):
-		out.Verdict, out.Note = Unroutable, fmt.Sprintf("%s has no route to %s: %v", f.node.name, f.dst.Addr(), f.sendErr)
+		elsewhere("%s has no route to %s: %v", f.node.name, f.dst.Addr(), f.sendErr)
+	case f.sendErr != nil && !way.ruled:
+		elsewhere("%s cannot send it: %v", f.node.name, f.sendErr)
 	case f.sendErr != nil:
 		out.Note = fmt.Sprintf("%s may not send it: %v", f.node.name, f.sendErr)
 	case f.node != b.router && !b.leftHost(f):
+		if next := b.nextHop(f.node, f.dst.Addr()); !b.owned(next) {
+			elsewhere("it never left %s: nobody has the address %s", f.node.name, next)
+			return
+		}
 		out.Note = fmt.Sprintf("it never left %s: nobody answers who has the next hop's address (ARP, neighbour solicitation)", f.node.name)
-	case !ruled && f.node != b.router:
-		out.Note = "neither INPUT nor FORWARD saw it: an earlier rule, or routing without a word (rp_filter, ip_forward, a martian address)"
+	case way.gone != nil && way.at != nil:
+		elsewhere("the router lets it through, and %s does not pass it on", way.at.name)
+	case way.gone != nil:
+		dst := way.gone.Dst
+		if next := b.nextHop(b.router, dst); !b.owned(dst) || !b.owned(next) {
+			if b.owned(dst) {
+				dst = next
+			}
+			elsewhere("the router lets it through, and nobody has the address %s", dst)
+			return
+		}
+		out.Note = "behind all tables of IP: arptables, ebtables, a chain at egress, or nobody answers who has the next hop's address"
+	case f.node == b.router || way.ruled:
+	case !way.came && way.at != nil:
+		elsewhere("it never came to the router: %s does not pass it on", way.at.name)
+	case !way.came:
+		elsewhere("it left %s and never came to the router", f.node.name)
+	case way.through:
+		out.Note = "neither INPUT nor FORWARD saw it: routing drops it without a word (rp_filter, ip_forward, a martian address)"
+	default:
+		out.Note = "a rule ahead of INPUT and FORWARD drops it"
 	}
+}
+
+// owned says whether somebody in the lab has an address, or many at once.
+func (b *rig) owned(a netip.Addr) bool {
+	if a.IsMulticast() || a == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
+		return true
+	}
+	return slices.ContainsFunc(b.top.nodes, func(n *node) bool { return n.local[a] })
+}
+
+// nextHop is the neighbour that a node hands a packet to.
+func (b *rig) nextHop(n *node, dst netip.Addr) netip.Addr {
+	for _, m := range b.spec.Interfaces(n.name) {
+		if slices.ContainsFunc(m.Addresses, func(p netip.Prefix) bool { return p.Contains(dst) }) {
+			return dst
+		}
+	}
+	best := Route{Via: dst}
+	for _, r := range b.spec.routesOf(b.spec.Host(n.name)) {
+		if r.Prefix.Contains(dst) && (best.Via == dst || r.Prefix.Bits() > best.Prefix.Bits()) {
+			best = r
+		}
+	}
+	return best.Via
 }
 
 // leftHost says whether the flow's first packet left its sender.

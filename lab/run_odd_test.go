@@ -1,0 +1,93 @@
+package lab
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/fwc-dev/fwc/internal/netfilter"
+	"github.com/fwc-dev/fwc/internal/netns"
+	"github.com/fwc-dev/fwc/ruleset"
+)
+
+// oddFirewalls do what could be taken for something else.
+var oddFirewalls = []struct {
+	name, nft string
+	rules     string // of iptables, where nft is empty
+	tests     map[string]string
+}{
+	{name: "logs what the lab logs", rules: "filter FORWARD -j NFLOG --nflog-prefix taken --nflog-group 4141\nfilter FORWARD -j DROP\nfilter INPUT -j NFLOG --nflog-prefix taken --nflog-group 4141\nfilter INPUT -j DROP",
+		tests: map[string]string{"boxA 47 boxB": "dropped", "boxA sctp boxB:9": "dropped", "boxB sctp router:9": "dropped", "boxB icmp router type 13": "dropped"}},
+	{name: "chains at the ends of hooks", nft: `table inet odd {
+		chain late { type filter hook input priority 2147483647; meta l4proto sctp drop; }
+		chain first { type filter hook prerouting priority -350; tcp dport 23 reject with tcp reset; udp dport 23 reject; icmp type timestamp-request drop; }
+		chain early { type filter hook input priority -2147483648; tcp dport 99 reject with tcp reset; udp dport 99 reject; }
+		chain forward { type filter hook forward priority -2147483648; tcp dport 99 reject with tcp reset; udp dport 99 reject with icmpx type admin-prohibited; }
+		chain last { type filter hook postrouting priority 2147483647; udp dport 98 drop; }
+	}`, tests: map[string]string{
+		"boxA sctp router:33": "dropped", "boxA tcp boxB:23": "rejected with tcp-reset", "boxA udp boxB:23": "rejected with icmp-port-unreachable",
+		"boxB icmp boxA type 13": "dropped", "boxA tcp boxB:99": "rejected with tcp-reset", "boxA udp boxB:99": "rejected with icmp-admin-prohibited",
+		"boxA tcp router:99": "rejected with tcp-reset", "boxA udp router:99": "rejected with icmp-port-unreachable", "boxA udp boxB:98": "dropped", "boxA udp boxB:97": "accepted",
+	}},
+	{name: "lets all through", rules: "filter FORWARD -j ACCEPT", tests: map[string]string{
+		"boxB tcp 172.16.100.6:22": "unroutable", "boxA ping 172.16.100.77": "unroutable", "router ping 172.16.100.77": "unroutable",
+		"boxB udp 10.9.0.77:53": "unroutable", "boxB udp 10.9.1.77:53": "unroutable", "boxA ping 127.0.0.1": "accepted by boxA",
+		"boxB ping6 fd00:100::77": "unroutable",
+	}},
+	{name: "is deaf behind its tables", nft: `table arp odd {
+		chain in { type filter hook input priority 0; drop; }
+	}`, tests: map[string]string{"boxA ping boxB": "dropped", "router ping boxB": "dropped"}},
+	{name: "hands all to others", rules: "raw PREROUTING -j CT --notrack\nmangle PREROUTING -p tcp -j TPROXY --on-port 3128 --on-ip 172.16.100.1 --tproxy-mark 0x1/0x1\nmangle PREROUTING -p udp -j NFQUEUE --queue-num 3\nmangle PREROUTING -p icmp -j NFQUEUE --queue-num 3 --queue-bypass",
+		tests: map[string]string{"boxA tcp boxB:22": "dropped", "boxA udp boxB:22": "dropped", "boxA ping boxB": "accepted"}},
+}
+
+// TestOddFirewalls holds verdicts where the firewall does what the lab itself
+// does, or nothing at all.
+func TestOddFirewalls(t *testing.T) {
+	for _, c := range oddFirewalls {
+		for _, b := range []ruleset.Backend{ruleset.NFT, ruleset.Legacy} {
+			if c.nft != "" && b == ruleset.Legacy {
+				continue
+			}
+			t.Run(c.name+"/"+string(b), func(t *testing.T) {
+				t.Parallel()
+				text := strings.TrimSuffix(mutationNet, "  - ")
+				for probe, want := range c.tests {
+					text += "  - " + probe + ": " + want + "\n"
+				}
+				var snap *ruleset.Snapshot
+				if c.nft == "" {
+					snap = rules(t, b, c.rules)
+				} else {
+					snap = nativeSnapshot(t, c.nft)
+				}
+				rep, err := Run(context.Background(), RunOptions{Specs: []*Spec{parse(t, text)}, Snapshot: snap})
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, r := range rep.Results {
+					if !r.OK {
+						t.Errorf("%s: want %s, got %s", r.Name, r.Expected, r.Got)
+					}
+				}
+			})
+		}
+	}
+}
+
+// nativeSnapshot is what nft makes of a ruleset.
+func nativeSnapshot(t testing.TB, text string) *ruleset.Snapshot {
+	t.Helper()
+	var s *ruleset.Snapshot
+	err := netns.Do(func() (err error) {
+		if err := netfilter.RunNFT(context.Background(), []byte(text)); err != nil {
+			return err
+		}
+		s, err = netfilter.Capture(context.Background(), netfilter.Scope{})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
