@@ -162,8 +162,9 @@ func (f *flow) socket(kind, proto int) error {
 		// No DF: what is too long goes in fragments.
 		set(unix.IP_PMTUDISC_DONT, unix.SOL_IP, unix.IP_MTU_DISCOVER, unix.SOL_IPV6, unix.IPV6_MTU_DISCOVER)
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_BROADCAST, 1)
-	} else {
-		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
+	}
+	if kind != unix.SOCK_RAW {
+		sharePort(fd)
 	}
 	if err != nil {
 		return fmt.Errorf("socket: %w", err)

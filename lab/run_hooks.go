@@ -66,7 +66,7 @@ func (b *rig) firewall(ctx context.Context) error {
 			return err
 		}
 		here := *b.snap
-		here.Sysctls = slices.DeleteFunc(slices.Clone(here.Sysctls), b.elsewhere)
+		here.Sysctls = slices.DeleteFunc(slices.Clone(here.Sysctls), func(s ruleset.Sysctl) bool { return b.elsewhere(s) || clocked[s.Key] })
 		if err := netfilter.Load(ctx, &here); err != nil {
 			return err
 		}
@@ -89,6 +89,14 @@ func (b *rig) firewall(ctx context.Context) error {
 		}
 		return b.loop.watch(fd, unix.EPOLLIN, func(uint32) error { return b.hookEvents() })
 	})
+}
+
+// clocked are sysctls that limit how often the kernel answers: with them a test
+// would depend on how long ago others were. The lab has its own for all of them.
+var clocked = map[string]bool{
+	"net.ipv4.icmp_ratelimit": true, "net.ipv4.icmp_ratemask": true, "net.ipv4.icmp_msgs_per_sec": true, "net.ipv4.icmp_msgs_burst": true,
+	"net.ipv6.icmp.ratelimit": true, "net.ipv6.icmp.ratemask": true, "net.ipv4.tcp_challenge_ack_limit": true, "net.ipv4.tcp_invalid_ratelimit": true,
+	"net.ipv4.tcp_syn_retries": true, "net.ipv4.tcp_synack_retries": true,
 }
 
 // elsewhere says whether a sysctl is of an interface that the lab's router has

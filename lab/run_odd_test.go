@@ -91,3 +91,43 @@ func nativeSnapshot(t testing.TB, text string) *ruleset.Snapshot {
 	}
 	return s
 }
+
+// TestApart holds that no test's outcome depends on those before it.
+func TestApart(t *testing.T) {
+	const stateful = "filter FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\nfilter FORWARD -i veth1 -j ACCEPT\nfilter FORWARD -j DROP"
+	const scarce = "nat POSTROUTING -o eth0 -p udp -j SNAT --to-source 172.16.200.1:1000-1001\nnat POSTROUTING -o eth0 -p tcp -j SNAT --to-source 172.16.200.1:1000-1001"
+	for _, b := range []ruleset.Backend{ruleset.NFT, ruleset.Legacy} {
+		for _, c := range []struct{ name, rules, tests string }{
+			{"connections", stateful, `
+  - boxA 47 boxB: accepted
+  - boxB 47 boxA: dropped
+  - boxA udp boxB:123 from-port 123: accepted
+  - boxB udp boxA:123 from-port 123: dropped
+  - boxA udp6 boxB:123 from-port 123: accepted
+  - boxA tcp boxB:5000 from-port 5000: accepted
+  - boxB tcp boxA:5000 from-port 5000: dropped
+  - boxB tcp boxA:5000 from-port 5000 flags ack: dropped
+  - boxA tcp boxB:5000 from-port 5000 times 5: accepted
+  - boxA sctp boxB:123 from-port 123: accepted
+  - boxB sctp boxA:123 from-port 123: dropped
+`},
+			{"translated ports", scarce, strings.Repeat("\n  - boxA udp boxB:22: accepted source 172.16.200.1\n  - boxA tcp boxB:22: accepted\n", 5)},
+			{"limits of the kernel's", "filter FORWARD -i eth0 -j REJECT", strings.Repeat("\n  - boxB udp boxA:22: rejected\n", 15)},
+		} {
+			t.Run(c.name+"/"+string(b), func(t *testing.T) {
+				t.Parallel()
+				snap := rules(t, b, c.rules)
+				snap = snapshotOf(t, append(snap.Dumps, ruleset.Dump{Kind: ruleset.SysctlSet, Text: []byte("net.ipv4.icmp_ratelimit = 1000\n")})...)
+				rep, err := Run(context.Background(), RunOptions{Specs: []*Spec{parse(t, strings.TrimSuffix(mutationNet, "  - ")+c.tests)}, Snapshot: snap})
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, r := range rep.Results {
+					if !r.OK {
+						t.Errorf("%s: want %s, got %s", r.Name, r.Expected, r.Got)
+					}
+				}
+			})
+		}
+	}
+}

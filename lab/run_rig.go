@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -20,6 +21,7 @@ type rig struct {
 	loop   *loop
 	router *node
 	hooks  *hookLog
+	conns  *connections
 	// witness knows what the packets met in the router.
 	witness witness
 	// sights are what was seen since the current flow began.
@@ -50,6 +52,9 @@ func newRig(ctx context.Context, spec *Spec, snap *ruleset.Snapshot) (*rig, erro
 	}
 	b.router = b.top.node(RouterName)
 	if err := b.firewall(ctx); err != nil {
+		return nil, err
+	}
+	if err := b.top.in(b.router, func() (err error) { b.conns, err = openConnections(); return err }); err != nil {
 		return nil, err
 	}
 	for _, n := range b.top.nodes {
@@ -116,6 +121,17 @@ func (b *rig) clean() error {
 	b.sights = b.sights[:0]
 	clear(b.frags)
 	return nil
+}
+
+// forget makes the router's connection tracking forget what the last test left:
+// a packet that is new in one is new whatever came before, and ports that NAT
+// gave out are free again. Limits, recent lists and sets remember.
+func (b *rig) forget() error {
+	err := b.conns.send(ctDeleteMessage, unix.AF_UNSPEC, 0, nil)
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EOPNOTSUPP) {
+		return nil // the kernel has no ctnetlink
+	}
+	return err
 }
 
 // next returns a number for a flow and a port that it comes from.

@@ -23,6 +23,12 @@ func (b *rig) serve(n *node, v Service) error {
 	})
 }
 
+// sharePort lets a test's socket be bound to the port that a service of its host has.
+func sharePort(fd int) {
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
+}
+
 func anyAddress(family int, port uint16) unix.Sockaddr {
 	if family == unix.AF_INET6 {
 		return &unix.SockaddrInet6{Port: int(port)}
@@ -42,7 +48,7 @@ func (b *rig) listen(n *node, v Service, family int) error {
 	if family == unix.AF_INET6 {
 		_ = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1)
 	}
-	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
+	sharePort(fd)
 	if err := unix.Bind(fd, anyAddress(family, v.Port)); err != nil {
 		unix.Close(fd)
 		return err

@@ -148,6 +148,9 @@ func (t *task) run(say func(Result)) (*rig, time.Duration, error) {
 	}
 	setup := time.Since(start)
 	for i := range t.Spec.Tests {
+		if err := b.forget(); err != nil {
+			return nil, 0, fmt.Errorf("forget connections: %w", err)
+		}
 		r, err := b.test(ctx, &t.Spec.Tests[i])
 		if err != nil {
 			return nil, 0, fmt.Errorf("%s:%d: %s: %w", t.Spec.File, t.Spec.Tests[i].Line, t.Spec.Tests[i].Name, err)
