@@ -1,6 +1,7 @@
 package packets
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/fwc-dev/fwc/ruleset"
@@ -102,6 +103,11 @@ type translation struct {
 func (t *translation) known() bool { return !t.local && (t.to == nil || t.to[0].low == t.to[0].high) }
 
 func (t *translation) knownPort() bool { return t.port == nil || t.port[0].low == t.port[0].high }
+
+// redirects says that some rule makes packets ones to this host.
+func (u *universe) redirects() bool {
+	return slices.ContainsFunc(u.translations, func(t translation) bool { return t.redirect })
+}
 
 func (u *universe) translation(t translation) int {
 	n, ok := u.translationIndex[t.text]

@@ -12,6 +12,8 @@ const (
 	toNext
 	toTranslated
 	toSettled
+	toHost
+	toArrived
 )
 
 // passAll and the like say how a chain ends.
@@ -230,13 +232,46 @@ func (b *builder) journey(p *program, j Journey, domain node) node {
 	for _, s := range p.stages(j) {
 		b.filtered = b.filtered || s.table == "filter"
 	}
+	turned := false
 	for _, s := range p.stages(j) {
 		f = b.then(f, b.stageNode(&s))
+		if s.redirecting(j) && b.u.redirects() {
+			turned = true
+			f = b.convert(toHost, f, func(l leaf) leaf {
+				if l.kind == continues && b.u.translations[b.effects[l.effect].translation].redirect {
+					l.kind = turns
+				}
+				return l
+			})
+		}
+	}
+	if turned {
+		f = b.arrive(p, f)
 	}
 	for _, g := range hidden {
 		if fl := &b.fields[g]; fl.used && len(fl.levels) > 0 {
 			f = b.zero(f, fl.levels[0], fl.levels[len(fl.levels)-1])
 		}
+	}
+	return f
+}
+
+// arrive takes the packets that a REDIRECT made ones to this host through what
+// such packets meet.
+func (b *builder) arrive(p *program, f node) node {
+	g := passOn
+	for _, s := range p.stagesOf(arrivals) {
+		g = b.then(g, b.stageNode(&s))
+	}
+	for _, n := range b.leavesOf(f, turns) {
+		l := *b.leafAt(n)
+		l.kind = continues
+		end := b.substitute(g, b.leafNode(l))
+		end = b.convert(toArrived, end, func(l leaf) leaf {
+			l.arrived = true
+			return l
+		})
+		f = b.choose(b.is(f, n), end, f)
 	}
 	return f
 }

@@ -37,6 +37,10 @@ func filter(rules ...string) string {
 	return "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n" + strings.Join(rules, "\n") + "\nCOMMIT\n"
 }
 
+func nat(rules ...string) string {
+	return "*nat\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n" + strings.Join(append(rules, "COMMIT\n"), "\n")
+}
+
 func TestDiffWords(t *testing.T) {
 	drop := ":FORWARD DROP [0:0]"
 	netmap := "*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -d 192.0.2.0/24 -j NETMAP --to 10.4.0.0/24\nCOMMIT\n"
@@ -72,6 +76,13 @@ func TestDiffWords(t *testing.T) {
 		{"two owners", []string{filter("-A OUTPUT -m owner --uid-owner 0 -j ACCEPT", "-A OUTPUT -j DROP")},
 			[]string{filter("-A OUTPUT -m owner --uid-owner 0 -j ACCEPT", "-A OUTPUT -m owner --uid-owner 1000-1999 -j ACCEPT", "-A OUTPUT -j DROP")},
 			[]string{"output allowed: any  any → any  if -m owner --uid-owner 1000-1999: dropped → accepted by OUTPUT 2, was OUTPUT 2"}},
+		{"a redirect is not forwarded", []string{nat("-A PREROUTING -i eth1 -p tcp -m tcp --dport 80 -j REDIRECT --to-ports 3128") + filter(":INPUT DROP [0:0]", "-A INPUT -p tcp -m tcp --dport 3128 -j ACCEPT")},
+			[]string{nat("-A PREROUTING ! -d 10.0.0.1/32 -i eth1 -p tcp -m tcp --dport 80 -j REDIRECT --to-ports 3129") + filter(":INPUT DROP [0:0]", "-A INPUT -p tcp -m tcp --dport 3128 -j ACCEPT")},
+			[]string{"input blocked: tcp  any → any:80  in eth1  NEW,RELATED: accepted, REDIRECT --to-ports 3128 → dropped by INPUT 0, was INPUT 1",
+				"forward other: tcp  any → 10.0.0.1:80  in eth1  NEW,RELATED: accepted, REDIRECT --to-ports 3128 → accepted by FORWARD 0, was PREROUTING 1"}},
+		{"a redirect into nothing", []string{nat() + filter(":INPUT DROP [0:0]")},
+			[]string{nat("-A PREROUTING -i eth1 -p tcp -m tcp --dport 80 -j REDIRECT --to-ports 3128") + filter(":INPUT DROP [0:0]")},
+			[]string{"forward blocked: tcp  any → any:80  in eth1  NEW,RELATED: accepted → dropped by INPUT 0, was FORWARD 0"}},
 		{"a list", []string{filter("-A INPUT -p tcp -j ACCEPT", "-A INPUT -j DROP")},
 			[]string{filter("-A INPUT -p tcp -m recent --set --name ssh --mask 255.255.255.255 --rsource -j ACCEPT", "-A INPUT -j DROP")},
 			[]string{"input other: tcp  any → any: accepted → accepted, -m recent --set --name ssh --mask 255.255.255.255 --rsource by INPUT 1, was INPUT 1"}},

@@ -33,7 +33,8 @@ func (d *differ) pair(f, g node) node {
 	}
 	if f.leaf() && g.leaf() {
 		x, y := d.leafAt(f), d.leafAt(g)
-		if x.final == nowhere || y.final == nowhere || d.outcomesDiffer(x, y) == falseNode {
+		// What arrives at this host on both sides is told of that journey.
+		if x.final == nowhere || y.final == nowhere || x.arrived && y.arrived || d.outcomesDiffer(x, y) == falseNode {
 			return falseNode
 		}
 		return d.leafNode(leaf{kind: paired, by: [4]int32{int32(f), int32(g)}})

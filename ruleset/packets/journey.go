@@ -55,16 +55,28 @@ var hooks = map[Journey][]hook{
 	},
 }
 
+// arrivals are the hooks behind a REDIRECT: the packet is one to this host then
+// and is not forwarded.
+var arrivals = hooks[Input][3:]
+
 // stage is one hook's chain of one backend.
 type stage struct {
 	hook
 	chains [2]*chain // of the legacy backend and the nft one
 }
 
+// redirecting says whether a stage can make a packet of a journey one to this
+// host.
+func (s *stage) redirecting(j Journey) bool {
+	return j == Forward && s.chain == "PREROUTING" && s.table == "nat"
+}
+
 // stages are the chains that a journey passes in a program.
-func (p *program) stages(j Journey) []stage {
+func (p *program) stages(j Journey) []stage { return p.stagesOf(hooks[j]) }
+
+func (p *program) stagesOf(list []hook) []stage {
 	var out []stage
-	for _, h := range hooks[j] {
+	for _, h := range list {
 		s := stage{hook: h}
 		any := false
 		for i, b := range []ruleset.Backend{ruleset.Legacy, ruleset.NFT} {

@@ -10,6 +10,9 @@ type leaf struct {
 	// by are the deciders, 0 where nobody asks or none is: of the verdict, the
 	// translations, the marks.
 	by [4]int32
+	// arrived says that a REDIRECT made it a packet to this host on its way
+	// through.
+	arrived bool
 }
 
 // The places of leaf.by.
@@ -280,7 +283,10 @@ func (b *builder) convert(kind node, f node, to func(leaf) leaf) node {
 
 // open returns the leaves of f that go on with an effect or a decider, in the
 // order in which they are met.
-func (b *builder) open(f node) []node {
+func (b *builder) open(f node) []node { return b.leavesOf(f, continues) }
+
+// leavesOf returns the leaves of f of a kind but passOn.
+func (b *builder) leavesOf(f node, kind resultKind) []node {
 	var out []node
 	seen := map[node]bool{}
 	stack := []node{f}
@@ -294,7 +300,7 @@ func (b *builder) open(f node) []node {
 		switch {
 		case !n.leaf():
 			stack = append(stack, b.nodes[n].lo, b.nodes[n].hi)
-		case n != passOn && b.leafAt(n).kind == continues:
+		case n != passOn && b.leafAt(n).kind == kind:
 			out = append(out, n)
 		}
 	}

@@ -18,6 +18,9 @@ const mostWays, mostRules = 16, 32
 // so: where the table filter itself changes packets, or too much happens
 // before.
 func (d *differ) runsOf(p *program, j Journey, domain node) *runs {
+	if j == Forward && d.u.redirects() {
+		return nil // there are two chains of the table filter
+	}
 	r := &runs{known: map[*condition]node{}}
 	f := d.choose(domain, passOn, d.leafNode(leaf{kind: ends, final: nowhere}))
 	for _, s := range p.stages(j) {

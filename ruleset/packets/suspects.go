@@ -1,5 +1,7 @@
 package packets
 
+import "slices"
+
 // suspects is where the two sides can differ at all, in what a packet is when
 // it comes in: the packets that a rule on one side only fits, wherever it
 // stands, or that a rule before it can make such a packet of.
@@ -7,9 +9,13 @@ func (d *differ) suspects(j Journey) node {
 	d.asking, d.care = askOutcome, trueNode
 	d.close = &neighbours{known: map[madeKey]bool{}, changed: d.changedFields()}
 	n := falseNode
-	old, new := d.old.stages(j), d.new.stages(j)
-	for k := len(hooks[j]) - 1; k >= 0; k-- {
-		h := hooks[j][k]
+	list := hooks[j]
+	if j == Forward && d.u.redirects() {
+		list = slices.Concat(list[:3], arrivals, list[3:])
+	}
+	old, new := d.old.stagesOf(list), d.new.stagesOf(list)
+	for k := len(list) - 1; k >= 0; k-- {
+		h := list[k]
 		x, y := stageOf(old, h), stageOf(new, h)
 		if n != falseNode && n != trueNode {
 			n = d.before(n, h, x, y)

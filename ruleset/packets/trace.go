@@ -31,10 +31,14 @@ const (
 	accepts
 	returns
 	ends
+	turns // to this host, by a REDIRECT
 )
 
 func (t *tracer) run() (Outcome, []Step) {
-	for _, s := range t.stages(t.journey) {
+	stages := t.stages(t.journey)
+	for len(stages) > 0 {
+		s := stages[0]
+		stages = stages[1:]
 		if s.table == "nat" && !t.meetsNAT() {
 			continue
 		}
@@ -61,6 +65,9 @@ func (t *tracer) run() (Outcome, []Step) {
 			}
 		}
 		t.effect.settled = false
+		if s.redirecting(t.journey) && t.translations[t.effect.translation].redirect {
+			stages = t.stagesOf(arrivals)
+		}
 	}
 	return t.outcome(Accept, "", t.effect), t.steps
 }
