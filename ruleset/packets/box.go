@@ -65,11 +65,20 @@ type cube struct {
 // boxes covers a set with few boxes. A box may reach into what is outside of
 // the domain, packets that cannot be: it is the shorter for it.
 func (d *differ) boxes(where, domain node) ([]Box, bool) {
+	list, cut := d.cubes(where, domain)
+	out := make([]Box, len(list))
+	for i := range list {
+		out[i] = d.box(&list[i])
+	}
+	return out, cut
+}
+
+func (d *differ) cubes(where, domain node) ([]cube, bool) {
 	outside := d.less(domain, where)
 	rest := d.and(where, domain)
 	begun := d.store.steps
 	states := d.project(domain, fieldState)
-	var out []Box
+	var out []cube
 	for rest != falseNode {
 		if len(out) == d.opts.MaxBoxes || len(out) > 0 && d.store.steps-begun > boxWork {
 			return out, true
@@ -88,7 +97,7 @@ func (d *differ) boxes(where, domain node) ([]Box, bool) {
 			c.fields[fieldState] = s
 		}
 		rest = d.less(rest, d.cubeNode(&c, fields, -1))
-		out = append(out, d.box(&c))
+		out = append(out, c)
 	}
 	return out, false
 }

@@ -85,5 +85,8 @@ func (l linear) describe(own linear, name, other string) string {
 	case copied == 0 && l.constant&keep == 0:
 		return fmt.Sprintf("%s 0x%x/0x%x", name, l.constant, set)
 	}
+	if keep == 0 && l.constant&copied == 0 {
+		return fmt.Sprintf("%s from the %s's 0x%x, 0x%x else", name, other, copied, l.constant)
+	}
 	return fmt.Sprintf("%s = %s&0x%x ^ %s&0x%x ^ 0x%x", name, name, keep, other, copied, l.constant)
 }

@@ -29,6 +29,9 @@ func preferred(f field, v6 bool, p *Packet) []value {
 	case fieldIn:
 		return []value{ofName("eth0"), ofName("eth1"), ofName("eth2")}
 	case fieldOut:
+		if p.In == "eth1" {
+			return []value{ofName("eth0"), ofName("eth2")}
+		}
 		return []value{ofName("eth1"), ofName("eth0"), ofName("eth2")}
 	case fieldSrc:
 		if v6 {
@@ -77,6 +80,14 @@ func (d *differ) example(j Journey, where node) (Packet, node) {
 		}
 		rest = d.and(rest, v)
 		p.Holds[d.u.atoms[i].String()] = true
+	}
+	// A packet seldom has a mark before a rule gives it one.
+	for _, f := range []field{fieldMark, fieldConnmark} {
+		if d.fields[f].used {
+			if plain := d.and(rest, d.exactly(f, value{})); plain != falseNode {
+				rest = plain
+			}
+		}
 	}
 	for _, f := range exampleOrder {
 		fl := &d.fields[f]

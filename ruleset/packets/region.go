@@ -38,10 +38,13 @@ type Region struct {
 	// it, in full.
 	Example                Packet
 	ExampleOld, ExampleNew Outcome
+
+	words string
 }
 
-// Words returns the region in one line: "tcp  any → 192.0.2.5:8800  in eth0".
-func (r *Region) Words() string { return boxesWords(r.Boxes, r.Cut) }
+// Words returns the region in one line: "tcp  any → 192.0.2.5:8800  in eth0". It
+// is the shorter of the boxes and one box "except" a few.
+func (r *Region) Words() string { return r.words }
 
 // Conditions returns the unknowns that the region depends on.
 func (r *Region) Conditions() []Condition {
@@ -75,6 +78,7 @@ func (d *differ) regions(j Journey, groups []*group) ([]Region, bool) {
 			p.boxes, p.cut = d.boxes(p.where, domain)
 		}
 		r.Boxes, r.Cut = p.boxes, p.cut
+		r.words = d.telling(p.where, domain, r.Boxes, r.Cut)
 		var exactly node
 		r.Example, exactly = d.example(j, p.first)
 		var old, new []Outcome

@@ -76,21 +76,64 @@ func portWords(list []Range) string {
 }
 
 func addressWords(list []netip.Prefix) string {
-	if list == nil {
+	switch {
+	case list == nil:
 		return "any"
+	case len(list) == 0:
+		return "none"
 	}
-	rest := complement(list)
-	fewer := len(rest) < len(list) && len(rest) > 0
+	items, rest := addressItems(list), addressItems(complement(list))
+	// What begins and ends where all addresses do is all but something.
+	width := list[0].Addr().BitLen()
+	open := list[0].Addr() == (value{}).address(list[0].Addr().Is6()) && ofAddress(lastOf(list[len(list)-1])) == ones(width)
+	fewer := len(rest) > 0 && (len(rest) < len(items) || open && len(rest) <= shown)
 	if whole := cover(list); !(fewer && len(rest) <= shown) && len(list) > shown && whole.Bits() >= whole.Addr().BitLen()/4 {
-		if missing := outside(whole, list); len(missing) <= shown {
-			return whole.String() + " without " + prefixWords(missing)
+		missing := addressItems(outside(whole, list))
+		switch {
+		case len(missing) <= shown && len(missing) < len(items):
+			return whole.String() + " without " + some(missing)
+		case len(items) > shown:
+			return "part of " + whole.String()
 		}
-		return "part of " + whole.String()
 	}
 	if fewer {
-		return "not " + prefixWords(rest)
+		return "not " + some(rest)
 	}
-	return prefixWords(list)
+	return some(items)
+}
+
+// addressItems are networks and single addresses; neighbours that make no
+// network are a range.
+func addressItems(list []netip.Prefix) []string {
+	var items []string
+	for len(list) > 0 {
+		n := 1
+		for n < len(list) && list[n].Addr() == lastOf(list[n-1]).Next() {
+			n++
+		}
+		if n > 2 {
+			items = append(items, list[0].Addr().String()+"-"+lastOf(list[n-1]).String())
+		} else {
+			for _, p := range list[:n] {
+				items = append(items, networkText(p))
+			}
+		}
+		list = list[n:]
+	}
+	return items
+}
+
+func networkText(p netip.Prefix) string {
+	if p.IsSingleIP() {
+		return p.Addr().String()
+	}
+	return p.String()
+}
+
+// lastOf is the last address of a network.
+func lastOf(p netip.Prefix) netip.Addr {
+	a := ofAddress(p.Addr())
+	return a.or(ones(p.Addr().BitLen() - p.Bits())).address(p.Addr().Is6())
 }
 
 // outside is what a network has beside a list's.
@@ -118,17 +161,6 @@ func cover(list []netip.Prefix) netip.Prefix {
 			return p
 		}
 	}
-}
-
-func prefixWords(list []netip.Prefix) string {
-	items := make([]string, len(list))
-	for i, p := range list {
-		items[i] = p.String()
-		if p.IsSingleIP() {
-			items[i] = p.Addr().String()
-		}
-	}
-	return some(items)
 }
 
 func complement(list []netip.Prefix) []netip.Prefix {
@@ -196,7 +228,7 @@ func (b *Box) Words() string {
 		add("dst %s/%s", b.DstMask.Value, b.DstMask.Mask)
 	}
 	if b.ICMP != nil {
-		add("type %s", icmpWords(b.ICMP))
+		add("type %s", icmpWords(b.ICMP, b.Proto))
 	}
 	if b.In != nil {
 		add("in %s", some(b.In))
@@ -216,20 +248,13 @@ func (b *Box) Words() string {
 		add("%s", t)
 	}
 	if b.Flags != nil {
-		add("flags %s", flagWords(b.Flags))
+		add("%s", flagWords(b.Flags))
 	}
 	if b.Fragment != nil {
 		add("%s", map[bool]string{true: "fragment", false: "no fragment"}[*b.Fragment])
 	}
 	if b.MAC != nil {
-		var items []string
-		for _, r := range b.MAC {
-			items = append(items, macText(r.Low))
-			if r.High != r.Low {
-				items[len(items)-1] += "-" + macText(r.High)
-			}
-		}
-		add("mac %s", some(items))
+		add("mac %s", macWords(b.MAC))
 	}
 	if b.TTL != nil {
 		add("ttl %s", rangeWords(b.TTL))
@@ -339,14 +364,49 @@ func (c Condition) String() string {
 	return "unless " + c.Atom.String()
 }
 
+func macWords(list []Range) string {
+	prefix := ""
+	if rest, fewer := without(list, 1<<48-1); fewer {
+		prefix, list = "!", rest
+	}
+	var items []string
+	for _, r := range list {
+		items = append(items, macText(r.Low))
+		if r.High != r.Low {
+			items[len(items)-1] += "-" + macText(r.High)
+		}
+	}
+	return prefix + some(items)
+}
+
 func macText(n uint64) string {
 	return fmt.Sprintf("%02x:%02x:%02x:%02x:%02x:%02x", n>>40&255, n>>32&255, n>>24&255, n>>16&255, n>>8&255, n&255)
 }
 
-func icmpWords(list []Range) string {
+// icmpNames are what types are called, of ICMP and of ICMPv6 (RFC 792, RFC 4443,
+// RFC 4861, RFC 2710).
+var icmpNames = map[uint64]map[[2]uint64]string{
+	protoICMP: {{0, 0}: "echo-reply", {3, 3}: "unreachable", {5, 5}: "redirect", {8, 8}: "echo-request", {11, 11}: "time-exceeded"},
+	protoICMPv6: {{1, 1}: "unreachable", {2, 2}: "packet-too-big", {1, 4}: "errors", {3, 3}: "time-exceeded", {128, 128}: "echo-request",
+		{129, 129}: "echo-reply", {128, 129}: "echo", {130, 132}: "multicast listeners", {133, 133}: "router-solicitation",
+		{134, 134}: "router-advertisement", {135, 135}: "neighbour-solicitation", {136, 136}: "neighbour-advertisement",
+		{135, 136}: "neighbours", {133, 134}: "routers", {133, 136}: "neighbours and routers"},
+}
+
+func icmpWords(list, protocol []Range) string {
 	var items []string
 	for _, r := range list {
 		low, high := r.Low>>8, r.High>>8
+		if len(protocol) == 1 && protocol[0].Low == protocol[0].High && r.Low&255 == 0 && r.High&255 == 255 {
+			if name := icmpNames[protocol[0].Low][[2]uint64{low, high}]; name != "" {
+				text := fmt.Sprintf("%d-%d (%s)", low, high, name)
+				if low == high {
+					text = fmt.Sprintf("%d (%s)", low, name)
+				}
+				items = append(items, text)
+				continue
+			}
+		}
 		switch {
 		case r.Low == r.High:
 			items = append(items, fmt.Sprintf("%d/%d", low, r.Low&255))
@@ -394,7 +454,10 @@ func flagWords(list []uint8) string {
 					s = s.invert(number(63))
 				}
 				if slices.EqualFunc(numbers(s), list, func(a uint64, b uint8) bool { return a == uint64(b) }) {
-					text := flagList(want) + "/" + flagList(mask)
+					text := "flags " + flagList(want) + "/" + flagList(mask)
+					if mask == 0x17 && want == 2 {
+						text = "--syn"
+					}
 					if negated {
 						text = "not " + text
 					}
@@ -407,7 +470,7 @@ func flagWords(list []uint8) string {
 	for _, f := range list {
 		items = append(items, flagList(uint64(f)))
 	}
-	return some(items)
+	return "flags " + some(items)
 }
 
 func flagList(n uint64) string {
