@@ -78,7 +78,7 @@ func checkRound(t *testing.T, g *generator, sets, name string) int {
 			if j == Input {
 				q.Out = ""
 			} else if j == Output {
-				q.In, q.Type = "", 0
+				q.In, q.Type, q.Local = "", 0, loopback(g.v6).address(g.v6)
 			}
 			if !isPossible(g.v6, j, &q) {
 				continue

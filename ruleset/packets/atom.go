@@ -3,8 +3,6 @@ package packets
 import (
 	"slices"
 	"strings"
-
-	"github.com/fwc-dev/fwc/ruleset"
 )
 
 // Atom is a match that packet space does not look into: a named unknown.
@@ -31,6 +29,8 @@ func (a Atom) String() string {
 type universe struct {
 	v6        bool
 	fragments bool // some rule asks for fragments
+	// tracking are the kinds of rules that say how packets are tracked.
+	tracking tracking
 	// filled are the sets that are filled at run time.
 	filled map[string]filling
 
@@ -161,29 +161,4 @@ func (u *universe) notesOf(set int) []string {
 		return nil
 	}
 	return strings.Split(u.notes[set], "\n")
-}
-
-// newSharedUniverse is a universe for these snapshots: whether any of their
-// rules asks for fragments decides what a port test means.
-func newSharedUniverse(family ruleset.Family, snapshots ...*ruleset.Snapshot) *universe {
-	u := newUniverse(family == ruleset.IPv6)
-	u.filled = filledSetsOf(snapshots...)
-	for _, s := range snapshots {
-		if s == nil || u.v6 {
-			continue
-		}
-		for i := range s.Tables {
-			t := &s.Tables[i]
-			if t.Family != family || t.Native {
-				continue
-			}
-			for j := range t.Chains {
-				for k := range t.Chains[j].Rules {
-					text := " " + t.Chains[j].Rules[k].Text + " "
-					u.fragments = u.fragments || strings.Contains(text, " -f ")
-				}
-			}
-		}
-	}
-	return u
 }

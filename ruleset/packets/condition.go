@@ -74,7 +74,8 @@ func anyOf(kids ...*condition) *condition {
 	return &condition{op: any_, kids: out}
 }
 
-// negate returns the opposite. A test of a set of values stays one.
+// negate returns the opposite. A test of a set of values stays one, but for
+// that of a hardware address: neither holds of a packet that has none.
 func negate(c *condition, v6 bool) *condition {
 	switch c.op {
 	case always:
@@ -84,6 +85,9 @@ func negate(c *condition, v6 bool) *condition {
 	case not:
 		return c.kids[0]
 	case inSet:
+		if c.field == fieldMAC {
+			break
+		}
 		return in(c.field, c.set.invert(c.field.limit(v6)), v6)
 	}
 	return &condition{op: not, kids: []*condition{c}}

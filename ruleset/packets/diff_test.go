@@ -44,6 +44,7 @@ func nat(rules ...string) string {
 func TestDiffWords(t *testing.T) {
 	drop := ":FORWARD DROP [0:0]"
 	netmap := "*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -d 192.0.2.0/24 -j NETMAP --to 10.4.0.0/24\nCOMMIT\n"
+	redirect := "*nat\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -p tcp -m tcp --dport 80 -j REDIRECT\nCOMMIT\n"
 	for _, tt := range []struct {
 		name     string
 		old, new []string
@@ -99,6 +100,8 @@ func TestDiffWords(t *testing.T) {
 			[]string{filter("-A INPUT -p tcp -j SET --add-set s src"), "create s hash:ip\nadd s 10.0.0.1\n"},
 			[]string{"input allowed: any  any → any  if -m set --match-set s src that rules add to (filter INPUT rule 2); any  10.0.0.1 → any  " +
 				"unless -m set --match-set s src that rules remove from (filter INPUT rule 2): dropped, partly -j SET --add-set s src → accepted, partly -j SET --add-set s src by INPUT 0, was INPUT 2"}},
+		{"a redirect on the way out", []string{filter("-A OUTPUT -j LOG") + redirect}, []string{filter("-A OUTPUT -d 127.0.0.1 -p tcp -j DROP") + redirect},
+			[]string{"output blocked: tcp  any → any:80  NEW,RELATED; tcp  any → 127.0.0.1: accepted, partly REDIRECT → dropped by OUTPUT 1, was OUTPUT 0"}},
 		{"a mapped network", []string{filter(drop) + netmap}, []string{filter(drop, "-A FORWARD -d 10.4.0.7 -p tcp -j ACCEPT") + netmap},
 			[]string{"forward allowed: tcp  any → 10.4.0.7: dropped → accepted by FORWARD 1, was FORWARD 0",
 				"forward allowed: tcp  any → 192.0.2.7  NEW,RELATED: dropped → accepted, NETMAP --to 10.4.0.0/24 by FORWARD 1, was FORWARD 0"}},

@@ -30,6 +30,7 @@ type effect struct {
 	// are then turned.
 	tosKeep, tosFlip uint8
 	notrack          bool
+	template         bool // of CT other than NOTRACK
 	ttlSet           bool
 	ttlChanged       bool
 	ttl              int16 // as it was when the packet came in
@@ -47,7 +48,7 @@ func (u *universe) then(e, f effect) effect {
 	out := effect{
 		mark: f.mark.after(e.mark, e.connmark), connmark: f.connmark.after(e.mark, e.connmark),
 		tosKeep: e.tosKeep & f.tosKeep, tosFlip: e.tosFlip&f.tosKeep ^ f.tosFlip,
-		notrack: e.notrack || f.notrack, ttlSet: e.ttlSet, ttl: e.ttl, ttlChanged: e.ttlChanged || f.ttlChanged,
+		notrack: e.notrack || f.notrack, template: e.template || f.template, ttlSet: e.ttlSet, ttl: e.ttl, ttlChanged: e.ttlChanged || f.ttlChanged,
 		translation: e.translation, source: e.source, notes: e.notes, settled: e.settled || f.settled,
 	}
 	if f.ttlSet {

@@ -133,6 +133,9 @@ func (b *builder) change(n int32) *change {
 	if e.notrack && b.fields[fieldNotrack].used {
 		set(fieldNotrack, number(1))
 	}
+	if e.template && b.fields[fieldTemplate].used {
+		set(fieldTemplate, number(1))
+	}
 	if e.ttlSet && b.fields[fieldTTL].used {
 		set(fieldTTL, number(uint64(e.ttl)))
 		if b.fields[fieldTTLChanged].used {

@@ -170,16 +170,25 @@ func moduleText(m *xtables.Module) string {
 	return s.String()
 }
 
-// each returns all options' conditions together.
+// each returns all options' conditions together, negated where they are.
 func (r *reader) each(m *xtables.Module, test func(o *xtables.Option) (*condition, error)) (*condition, error) {
-	var parts []*condition
-	for i := range m.Options {
-		o := &m.Options[i]
+	return allOfOptions(m, func(o *xtables.Option) (*condition, error) {
 		c, err := test(o)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", o.Name, err)
+			return nil, err
 		}
-		parts = append(parts, negateIf(o.Negated, c, r.v6))
+		return negateIf(o.Negated, c, r.v6), nil
+	})
+}
+
+func allOfOptions(m *xtables.Module, test func(o *xtables.Option) (*condition, error)) (*condition, error) {
+	var parts []*condition
+	for i := range m.Options {
+		c, err := test(&m.Options[i])
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", m.Options[i].Name, err)
+		}
+		parts = append(parts, c)
 	}
 	return allOf(parts...), nil
 }

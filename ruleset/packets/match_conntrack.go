@@ -57,11 +57,16 @@ func (r *reader) conntrack(m *xtables.Module) (*condition, error) {
 			if err != nil {
 				return nil, err
 			}
-			rest = append(rest, negateIf(o.Negated, is(fieldProto, uint64(n)), r.v6))
+			rest = append(rest, negateIf(o.Negated, r.connectionProtocol(m, o, n), r.v6))
 		default:
 			// The connection's own addresses, status and age: not of this
-			// packet's header.
-			rest = append(rest, negateIf(o.Negated, r.option(m, o), r.v6))
+			// packet's header. Where its answers come from changes with its
+			// destination.
+			c := r.option(m, o)
+			if strings.HasPrefix(o.Name, "--ctreplsrc") {
+				r.readsDst[c.atom] = true
+			}
+			rest = append(rest, negateIf(o.Negated, c, r.v6))
 		}
 	}
 	if len(rest) == 0 {
@@ -72,6 +77,17 @@ func (r *reader) conntrack(m *xtables.Module) (*condition, error) {
 		c = anyOf(c, negate(hasConnection(r.v6), r.v6))
 	}
 	return allOf(state, c), nil
+}
+
+// connectionProtocol is the test of the protocol of a packet's connection. That
+// of an ICMP error is the connection's that it is about.
+func (r *reader) connectionProtocol(m *xtables.Module, o *xtables.Option, n uint8) *condition {
+	icmp := is(fieldProto, protoICMP)
+	if r.v6 {
+		icmp = is(fieldProto, protoICMPv6)
+	}
+	related := allOf(is(fieldState, stateRelated), icmp)
+	return anyOf(allOf(negate(related, r.v6), is(fieldProto, uint64(n))), allOf(related, r.option(m, o)))
 }
 
 // states returns the test of a list of states. SNAT and DNAT are statuses of

@@ -119,10 +119,20 @@ func (r *reader) addressType(m *xtables.Module) (*condition, error) {
 	})
 }
 
+// mac follows xt_mac.c: a packet that came by no Ethernet, such as lo's, does
+// not match, nor what is negated.
 func (r *reader) mac(m *xtables.Module) (*condition, error) {
-	return r.each(m, func(o *xtables.Option) (*condition, error) {
+	return allOfOptions(m, func(o *xtables.Option) (*condition, error) {
 		n, err := macNumber(o.Value())
-		return is(fieldMAC, n), err
+		if err != nil {
+			return nil, err
+		}
+		set := one(number(n))
+		if o.Negated {
+			set = set.invert(fieldMAC.limit(r.v6))
+		}
+		lo := in(fieldIn, one(ofName("lo")), r.v6)
+		return allOf(negate(lo, r.v6), in(fieldMAC, set, r.v6)), nil
 	})
 }
 

@@ -51,12 +51,6 @@ type Packet struct {
 
 // valueOf returns a field of the packet.
 func (p *Packet) valueOf(f field) value {
-	flag := func(b bool) value {
-		if b {
-			return number(1)
-		}
-		return value{}
-	}
 	switch f {
 	case fieldIn:
 		return ofName(p.In)
@@ -81,13 +75,13 @@ func (p *Packet) valueOf(f field) value {
 	case fieldState:
 		return number(uint64(p.State))
 	case fieldDir:
-		return flag(p.Reply)
+		return flagged(p.Reply)
 	case fieldDNAT:
-		return flag(p.DNAT)
+		return flagged(p.DNAT)
 	case fieldSNAT:
-		return flag(p.SNAT)
+		return flagged(p.SNAT)
 	case fieldFragment:
-		return flag(p.Fragment)
+		return flagged(p.Fragment)
 	case fieldMAC:
 		var n uint64
 		for _, b := range p.MAC {
@@ -106,6 +100,13 @@ func (p *Packet) valueOf(f field) value {
 		return number(uint64(p.Mark))
 	case fieldConnmark:
 		return number(uint64(p.Connmark))
+	}
+	return value{}
+}
+
+func flagged(b bool) value {
+	if b {
+		return number(1)
 	}
 	return value{}
 }

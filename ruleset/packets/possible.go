@@ -18,6 +18,7 @@ func possible(j Journey, v6, native, stateful bool) []*condition {
 		kind = spans{{number(0), number(0)}}
 	case Output:
 		named(fieldOut)
+		parts = append(parts, in(fieldLocal, one(loopback(v6)), v6))
 		kind = spans{{number(0), number(0)}}
 	}
 	parts = append(parts, in(fieldPacketType, kind, v6))
@@ -26,6 +27,15 @@ func possible(j Journey, v6, native, stateful bool) []*condition {
 		parts = append(parts, is(fieldFragment, 0))
 	}
 	return append(parts, possibleStates(v6, native)...)
+}
+
+// loopback is where a REDIRECT sends what the host itself sends
+// (nf_nat_redirect_ipv4 and its like of nf_nat_redirect.c).
+func loopback(v6 bool) value {
+	if v6 {
+		return number(1)
+	}
+	return number(127<<24 | 1)
 }
 
 // whenState says that packets of a state and protocol have one of these values
@@ -145,8 +155,10 @@ func (b *builder) domain(parts []*condition) node {
 			n = b.and(b.fits(parts[i], start), n)
 		}
 	}
-	if g := &b.fields[fieldNotrack]; g.used {
-		n = b.and(n, b.make(g.levels[0], trueNode, falseNode))
+	for _, f := range []field{fieldNotrack, fieldTemplate} {
+		if g := &b.fields[f]; g.used {
+			n = b.and(n, b.make(g.levels[0], trueNode, falseNode))
+		}
 	}
 	return n
 }

@@ -88,11 +88,12 @@ func prepare(ctx context.Context, limit int, u *universe, programs ...*program) 
 			}
 		}
 	}
-	for _, f := range []field{fieldNotrack, fieldTTLChanged} {
+	for _, f := range []field{fieldNotrack, fieldTemplate, fieldTTLChanged} {
 		c.cut(f, one(number(1)))
 	}
 	c.used = used
 	if redirects {
+		c.cut(fieldDst, one(loopback(u.v6)))
 		c.cuts[fieldLocal], c.raw[fieldLocal], c.used[fieldLocal] = c.cuts[fieldDst], c.raw[fieldDst], c.used[fieldDst]
 	}
 	b.layout = c.layout(len(u.atoms))

@@ -161,6 +161,10 @@ func (r *reader) member(s *set, kinds, directions []string, text string) (member
 	if len(parts) != len(kinds) && s.Type != "bitmap:ip,mac" {
 		return m, fmt.Errorf("member %q", text)
 	}
+	if len(parts) < len(kinds) && directions[1] == "src" {
+		// Any hardware address, but one (bitmap_ipmac_kadt).
+		m.tests = append(m.tests, in(fieldMAC, spans{{number(1), fieldMAC.limit(r.v6)}}, r.v6))
+	}
 	for i, p := range parts {
 		src := directions[i] == "src"
 		c, err := r.dimension(s, &m, kinds[i], p, src, wildcard)

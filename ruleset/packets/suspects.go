@@ -88,7 +88,7 @@ func (d *differ) changedFields() [fields]bool {
 // forget widens a diagram until it asks for none of the fields, nor for what
 // happened on the way.
 func (d *differ) forget(n node, changed *[fields]bool) node {
-	for _, f := range []field{fieldNotrack, fieldTranslation, fieldTTLChanged} {
+	for _, f := range hidden {
 		changed[f] = true
 	}
 	for f := range fields {

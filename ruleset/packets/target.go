@@ -214,13 +214,21 @@ func (r *reader) setTTL(t *xtables.Module, a *action) (*condition, error) {
 	return yes, nil
 }
 
-// setTracking is about packets that are not tracked yet.
+// setTracking is about packets that are not tracked yet. The first such rule is
+// the last that counts (xt_ct_target of xt_CT.c).
 func (r *reader) setTracking(t *xtables.Module, a *action) (*condition, error) {
 	if t.Name == "NOTRACK" || t.Option("--notrack") != nil {
 		a.effect.notrack = true
-		return yes, nil
+		if r.tracking != notracks|templates {
+			return yes, nil
+		}
+		return is(fieldTemplate, 0), nil
 	}
 	a.effect.notes = int32(r.note(0, targetText(t)))
+	if r.tracking == notracks|templates {
+		a.effect.template = true
+		return allOf(is(fieldTemplate, 0), is(fieldNotrack, 0)), nil
+	}
 	return yes, nil
 }
 

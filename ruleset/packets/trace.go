@@ -251,6 +251,10 @@ func (t *tracer) test(c *condition, at place) bool {
 		}
 	case fieldTTL:
 		v = number(v.lo - uint64(at.ttl))
+	case fieldNotrack:
+		v = flagged(t.effect.notrack)
+	case fieldTemplate:
+		v = flagged(t.effect.template)
 	case fieldState:
 		v = stateAt(v, t.effect.notrack, at)
 	}

@@ -1,0 +1,51 @@
+package packets
+
+import (
+	"strings"
+
+	"github.com/fwc-dev/fwc/ruleset"
+)
+
+// tracking are the kinds of rules that say how packets are tracked.
+type tracking uint8
+
+const (
+	notracks tracking = 1 << iota
+	templates
+)
+
+// newSharedUniverse is a universe for these snapshots: whether any of their
+// rules asks for fragments decides what a port test means.
+func newSharedUniverse(family ruleset.Family, snapshots ...*ruleset.Snapshot) *universe {
+	u := newUniverse(family == ruleset.IPv6)
+	u.filled = filledSetsOf(snapshots...)
+	for _, s := range snapshots {
+		if s == nil {
+			continue
+		}
+		for i := range s.Tables {
+			t := &s.Tables[i]
+			if t.Family != family || t.Native {
+				continue
+			}
+			for j := range t.Chains {
+				for k := range t.Chains[j].Rules {
+					u.ruled(t.Chains[j].Rules[k].Text)
+				}
+			}
+		}
+	}
+	return u
+}
+
+// ruled takes note of what a rule says that others depend on.
+func (u *universe) ruled(rule string) {
+	text := " " + rule + " "
+	u.fragments = u.fragments || !u.v6 && strings.Contains(text, " -f ")
+	switch {
+	case strings.Contains(text, " -j NOTRACK "), strings.Contains(text, " -j CT --notrack "):
+		u.tracking |= notracks
+	case strings.Contains(text, " -j CT "):
+		u.tracking |= templates
+	}
+}
