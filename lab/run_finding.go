@@ -140,6 +140,10 @@ func (b *rig) finding(f *flow) Finding {
 		}
 	}
 	back := b.back(f)
+	if from := b.leftFrom(f); f.probe.FromAddress.IsValid() && from.IsValid() && from != f.probe.FromAddress {
+		out.Verdict, out.Note = Unroutable, fmt.Sprintf("%s cannot send from %s: its kernel takes %s", f.node.name, f.probe.FromAddress, from)
+		return out
+	}
 	if end == nil {
 		b.undelivered(f, back, way, &out)
 		return out

@@ -77,7 +77,7 @@ func (b *rig) undelivered(f *flow, back *sight, way lostWay, out *Finding) {
 
 // owned says whether somebody in the lab has an address, or many at once.
 func (b *rig) owned(a netip.Addr) bool {
-	if a.IsMulticast() || a == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
+	if a.IsMulticast() || a == broadcast {
 		return true
 	}
 	return slices.ContainsFunc(b.top.nodes, func(n *node) bool { return n.local[a] })
@@ -100,13 +100,16 @@ func (b *rig) nextHop(n *node, dst netip.Addr) netip.Addr {
 }
 
 // leftHost says whether the flow's first packet left its sender.
-func (b *rig) leftHost(f *flow) bool {
+func (b *rig) leftHost(f *flow) bool { return b.leftFrom(f).IsValid() }
+
+// leftFrom is the address from which the flow's first packet left its sender.
+func (b *rig) leftFrom(f *flow) netip.Addr {
 	for i := range b.sights {
 		if s := &b.sights[i]; s.node == f.node && s.place == left && f.request(s) {
-			return true
+			return s.Src
 		}
 	}
-	return false
+	return netip.Addr{}
 }
 
 func refusalKind(name string) bool {

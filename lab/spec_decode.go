@@ -66,7 +66,7 @@ func ParseSpec(file string, text []byte) (s *Spec, err error) {
 // interface of Linux has 15 characters at most.
 var (
 	hostWord      = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_-]{0,62}$`)
-	interfaceWord = regexp.MustCompile(`^[^\s/:%]{1,15}$`)
+	interfaceWord = regexp.MustCompile(`^[^\s/:%[:cntrl:]]{1,15}$`)
 )
 
 func (r *reader) network(s *Spec, p pair) Network {
@@ -115,7 +115,7 @@ func (r *reader) member(s *Spec, p pair) Member {
 			words = words[:i]
 		}
 	}
-	if m.Interface != "" && (!interfaceWord.MatchString(m.Interface) || m.Interface == "lo" || m.Interface == "." || m.Interface == "..") {
+	if m.Interface != "" && (!interfaceWord.MatchString(m.Interface) || len(m.Interface) > 15 || m.Interface == "lo" || m.Interface == "." || m.Interface == "..") {
 		r.fail(p.value, "%q cannot name an interface", m.Interface)
 	}
 	for _, w := range words {
@@ -245,6 +245,13 @@ func (r *reader) routes(s *Spec, h *Host, n *yaml.Node) {
 			return slices.ContainsFunc(m.Addresses, func(a netip.Prefix) bool { return a.Contains(via) })
 		}) {
 			r.fail(item, "%s has no network with %s in it", h.Name, via)
+		}
+		if !slices.ContainsFunc(s.Networks, func(n Network) bool {
+			return slices.ContainsFunc(n.Members, func(m Member) bool {
+				return slices.ContainsFunc(m.Addresses, func(a netip.Prefix) bool { return a.Addr() == via })
+			})
+		}) {
+			r.fail(item, "no host has the address %s", via)
 		}
 		h.Routes = append(h.Routes, Route{dst.Masked(), via})
 	}

@@ -106,6 +106,9 @@ func (r *reader) key(t *Test, name string, n *yaml.Node) {
 		if err != nil || a.Is4In6() || a.Zone() != "" {
 			r.fail(n, "%q is no address", n.Value)
 		}
+		if a.IsUnspecified() || a.IsMulticast() || a == broadcast {
+			r.fail(n, "no host can send from %s", a)
+		}
 		p.FromAddress = a
 	case "flags":
 		p.Flags = r.flags(n)
@@ -160,6 +163,9 @@ func (r *reader) target(p *Probe, n *yaml.Node) {
 	}
 }
 
+// broadcast is everybody on a link (RFC 919).
+var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
+
 // resolve finds the addresses of a probe and holds it to be of one piece.
 func (r *reader) resolve(s *Spec, t *Test, n *yaml.Node) {
 	p := &t.Probe
@@ -181,13 +187,17 @@ func (r *reader) resolve(s *Spec, t *Test, n *yaml.Node) {
 		r.fail(n, "%s has no %s address there", p.To, family)
 	}
 	p.V6 = p.Dst.Is6()
+	if p.Dst.IsUnspecified() || p.Dst.Is4In6() || p.Dst.Zone() != "" {
+		r.fail(n, "nothing can be sent to %s", p.Dst)
+	}
 	if p.FromAddress.IsValid() && p.FromAddress.Is4() != p.Dst.Is4() {
 		r.fail(n, "%s and %s are of two families", p.FromAddress, p.Dst)
 	}
 	ports := slices.Contains([]string{"tcp", "udp", "http", "sctp"}, p.Proto)
-	switch {
-	case ports && p.Port == 0 && p.Proto == "http":
+	if p.Proto == "http" && p.Port == 0 {
 		p.Port = 80
+	}
+	switch {
 	case ports && p.Port == 0:
 		r.fail(n, "%s wants a port, such as %s:22", p.Proto, p.To)
 	case !ports && (p.Port != 0 || p.FromPort != 0):
