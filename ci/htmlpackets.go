@@ -182,6 +182,9 @@ func plural(n int, one, many string) string {
 }
 
 func pageDeciders(list []Decider) (out []pageDecider) {
+	if len(list) == 0 {
+		return []pageDecider{{Place: nobody}}
+	}
 	for i := range list {
 		d := &list[i]
 		x := pageDecider{Place: shown(d.Table+" "+d.Chain, mostName), Source: shown(d.Source, mostName), Text: shown(d.Text, mostLine)}

@@ -102,6 +102,9 @@ func (r *Report) packetsSection() (s section) {
 			rules []Decider
 		}{{removed, x.Old, x.OldRules}, {added, x.New, x.NewRules}} {
 			text := side.fate
+			if len(side.rules) == 0 {
+				text += " by " + nobody
+			}
 			for i := range side.rules {
 				if i == mostDeciders {
 					text = fmt.Sprintf("… and %s more rules", grouped(len(side.rules)-i))

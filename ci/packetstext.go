@@ -37,6 +37,9 @@ func (p *Packets) structuralNote() string {
 	return "compared by rules only, not by packets: " + strings.Join(p.Structural, ", ")
 }
 
+// nobody is what decides where there is no table.
+const nobody = "no rule or policy: nothing filters these packets"
+
 // packets writes the regions.
 func (t textWriter) packets(p *Packets) {
 	if note := p.structuralNote(); note != "" {
@@ -78,6 +81,9 @@ func (t textWriter) region(r *Region) {
 		word  string
 		rules []Decider
 	}{{"was", r.OldRules}, {"is", r.NewRules}} {
+		if len(side.rules) == 0 {
+			fmt.Fprintf(t, "      %-8s%s\n", side.word, t.paint(faint, nobody))
+		}
 		for i := range side.rules {
 			if i == mostDeciders {
 				fmt.Fprintf(t, "      %-8s… and %s more rules\n", "", grouped(len(side.rules)-i))

@@ -38,7 +38,7 @@ func diffCommand(s Streams) *cli.Command {
 		Flags: []cli.Flag{
 			formatFlag("text", "markdown", "json", "html"),
 			&cli.BoolFlag{Name: "exit-code", Usage: "exit 1 when the firewalls differ"},
-			&cli.BoolFlag{Name: "packets", Usage: "say what the change does to packets; the default for artifacts"},
+			&cli.BoolFlag{Name: "packets", Usage: "say what the change does to packets; the default for artifacts, also beside host"},
 			&cli.BoolFlag{Name: "no-packets", Usage: "compare rules only"},
 			&cli.BoolFlag{Name: "prove", Usage: "send each example packet through both firewalls; exit 1 where a kernel disagrees"},
 		},
@@ -55,7 +55,8 @@ func diffCommand(s Streams) *cli.Command {
 				return usagef("--packets and --no-packets exclude each other")
 			}
 			// A raw dump is one family of a host, and so half of what decides.
-			whole := old.Digest != "" && new.Digest != ""
+			whole := old.Digest != "" && (new.Digest != "" || c.Args().Get(1) == hostName) ||
+				new.Digest != "" && c.Args().Get(0) == hostName
 			if c.Bool("prove") && c.Bool("no-packets") {
 				return usagef("--prove and --no-packets exclude each other")
 			}
@@ -63,6 +64,9 @@ func diffCommand(s Streams) *cli.Command {
 				if err := report.ComparePackets(c.Context, old, new); err != nil {
 					return err
 				}
+			}
+			if report.Packets == nil && report.PacketsError == "" && !report.Equal && !c.Bool("no-packets") && c.String("format") != "json" {
+				fmt.Fprintln(s.Err, "fwc: note: rules only; --packets says what becomes of packets, as far as these dumps decide it")
 			}
 			if c.Bool("prove") {
 				if err := proveExamples(c.Context, report, old, new); err != nil {
