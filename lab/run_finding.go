@@ -81,7 +81,7 @@ func (f *flow) learn(sights []sight) {
 	}
 	for i := range sights {
 		s := &sights[i]
-		if s.node == f.node && (s.place == left || s.place == met || s.place == gone) && s.Proto == TCP && s.Flags == synFlag &&
+		if s.node == f.node && (s.place == left || s.place == made || s.place == gone) && s.Proto == TCP && s.Flags == synFlag &&
 			s.SPort == f.src.Port() && s.DPort == f.dst.Port() && s.Dst == f.dst.Addr() {
 			f.seq, f.known = s.seq, true
 			return
@@ -123,7 +123,7 @@ func (b *rig) finding(f *flow) Finding {
 			way.came = true
 		case through:
 			way.through = true
-		case met:
+		case met, made:
 			way.ruled = true
 		case gone:
 			out.Mark = s.mark

@@ -45,11 +45,11 @@ add chain inet %[1]s forward { type filter hook forward priority -2147483648; }
 add chain inet %[1]s out { type filter hook output priority -2147483648; }
 add rule inet %[1]s in log prefix "%[3]smet" group %[2]d queue-threshold 1
 add rule inet %[1]s forward log prefix "%[3]smet" group %[2]d queue-threshold 1
-add rule inet %[1]s out log prefix "%[3]smet" group %[2]d queue-threshold 1
+add rule inet %[1]s out log prefix "%[3]smade" group %[2]d queue-threshold 1
 `
 )
 
-var hookPlaces = map[string]place{"through": through, "met": met, "taken": taken, "gone": gone}
+var hookPlaces = map[string]place{"through": through, "met": met, "made": made, "taken": taken, "gone": gone}
 
 // firewall loads the snapshot into the router, and hangs the lab's own table
 // around it.

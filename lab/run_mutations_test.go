@@ -44,6 +44,7 @@ var mutations = []struct {
 	{"dropped", "boxB ping boxA: dropped", "filter FORWARD -i eth0 -j DROP", "filter FORWARD -i eth1 -j DROP"},
 	{"rejected with ICMP", "boxB udp boxA:53: rejected with icmp-admin-prohibited", "filter FORWARD -i eth0 -j REJECT --reject-with icmp-admin-prohibited", "filter FORWARD -i eth0 -j REJECT --reject-with icmp-port-unreachable"},
 	{"rejected with RST", "boxB tcp boxA:22: rejected with tcp-reset", "filter FORWARD -i eth0 -p tcp -j REJECT --reject-with tcp-reset", "filter FORWARD -i eth0 -p tcp -j REJECT --reject-with icmp-port-unreachable"},
+	{"rejected after REDIRECT", "boxA tcp boxB:53: rejected with icmp-port-unreachable", "nat PREROUTING -p tcp -m tcp --dport 53 -j REDIRECT --to-ports 22\nfilter INPUT -p tcp -j REJECT --reject-with icmp-port-unreachable", "nat PREROUTING -p tcp -m tcp --dport 53 -j REDIRECT --to-ports 22\nfilter INPUT -p tcp -j REJECT --reject-with icmp-host-prohibited"},
 	{"rejected, not refused", "boxB tcp other:99: rejected with tcp-reset", "filter FORWARD -i eth0 -p tcp -j REJECT --reject-with tcp-reset", "filter FORWARD -i eth1 -p tcp -j REJECT --reject-with tcp-reset"},
 	{"rejected by the router for itself", "boxB tcp router:99: rejected with tcp-reset", "filter INPUT -p tcp -j REJECT --reject-with tcp-reset", "filter INPUT -p udp -j DROP"},
 	{"refused, not rejected", "boxB udp other:99: accepted by other", "filter FORWARD -p tcp -j REJECT --reject-with tcp-reset", "filter FORWARD -p udp -j REJECT --reject-with icmp-port-unreachable"},

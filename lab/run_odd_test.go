@@ -32,7 +32,7 @@ var oddFirewalls = []struct {
 	{name: "lets all through", rules: "filter FORWARD -j ACCEPT", tests: map[string]string{
 		"boxB tcp 172.16.100.6:22": "unroutable", "boxA ping 172.16.100.77": "unroutable", "router ping 172.16.100.77": "unroutable",
 		"boxB udp 10.9.0.77:53": "unroutable", "boxB udp 10.9.1.77:53": "unroutable", "boxA ping 127.0.0.1": "accepted by boxA",
-		"boxB ping6 fd00:100::77": "unroutable", "boxA udp boxB:9 from-address 172.16.100.255": "unroutable", "boxA udp boxB:9 from-address 172.16.100.77": "accepted",
+		"boxA udp 10.9.9.9:5": "unroutable", "boxB ping6 fd00:100::77": "unroutable", "boxA udp boxB:9 from-address 172.16.100.255": "unroutable", "boxA udp boxB:9 from-address 172.16.100.77": "accepted",
 	}},
 	{name: "is deaf behind its tables", nft: `table arp odd {
 		chain in { type filter hook input priority 0; drop; }

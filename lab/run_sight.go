@@ -18,10 +18,11 @@ const (
 	passing              // the same, for somebody else
 	came                 // the router's interface, on its way in
 	// In the router, by what its hooks tell: behind the rules of PREROUTING,
-	// ahead of those of INPUT, FORWARD and OUTPUT, behind those of INPUT, and
-	// behind those of POSTROUTING.
+	// ahead of those of INPUT and FORWARD, ahead of those of OUTPUT, behind
+	// those of INPUT, and behind those of POSTROUTING.
 	through
 	met
+	made
 	taken
 	gone
 )

@@ -30,7 +30,7 @@ func (b *rig) undelivered(f *flow, back *sight, way lostWay, out *Finding) {
 		kind := b.refusal(f, back)
 		who := b.owner(back.Src)
 		switch {
-		case kind == tcpReset || refusalKind(kind) && who == RouterName && (way.ruled || way.came && !way.through):
+		case kind == tcpReset || refusalKind(kind) && b.says(f, back) && (way.ruled || way.came && !way.through):
 			out.Verdict, out.Reject = Rejected, kind
 		case refusalKind(kind):
 			elsewhere("%s has no route for it: %s", who, kind)
@@ -73,6 +73,14 @@ func (b *rig) undelivered(f *flow, back *sight, way lostWay, out *Finding) {
 	default:
 		out.Note = "a rule ahead of INPUT and FORWARD drops it"
 	}
+}
+
+// says says whether the router itself made an ICMP error that came back. Its
+// source does not tell: NAT gives it the address that the sender knows.
+func (b *rig) says(f *flow, back *sight) bool {
+	return slices.ContainsFunc(b.sights, func(s sight) bool {
+		return s.place == made && s.Quoted != nil && s.ICMPType == back.ICMPType && s.ICMPCode == back.ICMPCode && s.Quoted.Proto == f.proto
+	})
 }
 
 // owned says whether somebody in the lab has an address, or many at once.
