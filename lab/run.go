@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"strings"
 	"sync"
 	"time"
 
@@ -112,7 +113,10 @@ func Run(ctx context.Context, opt RunOptions) (*Report, error) {
 				}
 			})
 			if err != nil {
-				cancel(fmt.Errorf("%s: %w", spec.File, err))
+				if !strings.HasPrefix(err.Error(), spec.File+":") {
+					err = fmt.Errorf("%s: %w", spec.File, err)
+				}
+				cancel(err)
 			}
 		})
 	}
@@ -199,7 +203,7 @@ func runSpec(ctx context.Context, opt RunOptions, nth int, progress func(Result)
 		case m.Err != "":
 			p.Kill()
 			_, _ = p.Wait()
-			return runEnd{}, &StageError{Msg: m.Err, refused: m.Refused}
+			return runEnd{}, &StageError{Msg: m.Err, refused: m.Refused, errno: m.Errno}
 		default:
 			if opt.Keep {
 				if _, err := io.WriteString(inW, keepWord); err != nil {

@@ -41,6 +41,7 @@ type (
 		Coverage *Coverage
 		Err      string
 		Refused  bool
+		Errno    unix.Errno
 	}
 )
 
@@ -79,7 +80,9 @@ func runStage() int {
 	}()
 	b, setup, err := t.run(func(r Result) { _ = enc.Encode(message{Result: &r}) })
 	if err != nil {
-		_ = enc.Encode(message{Err: err.Error(), Refused: errors.Is(err, netns.ErrNotPermitted) || errors.Is(err, unix.EPERM)})
+		m := message{Err: err.Error(), Refused: errors.Is(err, netns.ErrNotPermitted) || errors.Is(err, unix.EPERM)}
+		_ = errors.As(err, &m.Errno)
+		_ = enc.Encode(m)
 		return 1
 	}
 	cov, err := b.unobserve(context.Background())

@@ -71,14 +71,19 @@ func ownProc() error {
 type StageError struct {
 	Msg     string
 	refused bool
+	errno   unix.Errno
 }
 
 func (e *StageError) Error() string { return e.Msg }
 
-// Unwrap returns netns.ErrNotPermitted where that is what it was.
+// Unwrap returns netns.ErrNotPermitted where that is what it was, and of a spec's
+// network the kernel's error, if there is one.
 func (e *StageError) Unwrap() error {
-	if e.refused {
+	switch {
+	case e.refused:
 		return netns.ErrNotPermitted
+	case e.errno != 0:
+		return e.errno
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/fwc-dev/fwc/internal/netns"
 	"github.com/fwc-dev/fwc/lab"
 	"github.com/urfave/cli/v2"
+	"golang.org/x/sys/unix"
 )
 
 func testCommand(s Streams) *cli.Command {
@@ -90,7 +91,15 @@ func runTests(c *cli.Context, s Streams) error {
 		Keep: c.Bool("keep"), Coverage: c.Bool("coverage") || c.String("coverage-out") != "", Progress: line.step})
 	line.done()
 	var stage *lab.StageError
-	if errors.As(err, &stage) && !errors.Is(err, netns.ErrNotPermitted) {
+	var errno unix.Errno
+	switch {
+	case errors.Is(err, unix.EMFILE):
+		return hintf(err, "each host and each port that tests go to takes open files: ulimit -n allows more")
+	case errors.As(err, &stage) && errors.Is(err, unix.ENOSPC):
+		return hintf(err, "each host is a network namespace, of which /proc/sys/user/max_net_namespaces says how many there may be")
+	case errors.As(err, &errno):
+		return err
+	case errors.As(err, &stage) && !errors.Is(err, netns.ErrNotPermitted):
 		return hintf(err, "FILE is loaded with this host's own tools, which may be others than it was made with: fwc show FILE names those")
 	}
 	if err != nil {
