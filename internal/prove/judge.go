@@ -42,11 +42,15 @@ func (p *plan) untested(r *result) string {
 	if r.BareErr != "" {
 		return "this kernel does not send it: " + r.BareErr
 	}
-	if why := p.astray(&r.Bare); why != "" {
+	if why := p.astray(&r.Bare, p.region.Journey); why != "" {
 		return "without any rule " + why
 	}
 	for i := range r.Also {
-		if why := p.astray(&r.Also[i]); why != "" {
+		j := p.region.Journey
+		if p.toRouter[i] {
+			j = packets.Input
+		}
+		if why := p.astray(&r.Also[i], j); why != "" {
 			return "without any rule, to where the rules send it, " + why
 		}
 	}
@@ -76,13 +80,13 @@ func stateOf(name string) packets.State {
 
 // astray says where a packet went that the router without rules was sent, if
 // that is not its journey.
-func (p *plan) astray(o *lab.Outcome) string {
+func (p *plan) astray(o *lab.Outcome, j packets.Journey) string {
 	q := &p.packet
 	switch {
 	case o.End == nil:
 		return "the kernel does not let it through: " + o.String()
-	case p.region.Journey == packets.Input && o.End.Place != lab.Delivered,
-		p.region.Journey != packets.Input && (o.End.Place != lab.Left || o.End.Out != q.Out):
+	case j == packets.Input && o.End.Place != lab.Delivered,
+		j != packets.Input && (o.End.Place != lab.Left || o.End.Out != q.Out):
 		return "it goes another way: " + o.String()
 	}
 	return ""
@@ -110,7 +114,7 @@ func (p *plan) compare(side int, o *lab.Outcome) (wrong, untold string) {
 		if o.Verdict != lab.Accepted {
 			return "it did not get through", ""
 		}
-		return p.passed(claim, w, o.End)
+		return p.passed(claim, w, p.journey(side), o.End)
 	}
 	return "", ""
 }
@@ -123,15 +127,23 @@ func (p *plan) unanswerable() bool {
 		q.Src.IsUnspecified() || q.Dst == netip.AddrFrom4([4]byte{255, 255, 255, 255}) || p.wide[q.Dst]
 }
 
+// journey is the one that ends on a side.
+func (p *plan) journey(side int) packets.Journey {
+	if p.arrives(side) {
+		return packets.Input
+	}
+	return p.region.Journey
+}
+
 // passed compares an accepted packet with what it should be in the end.
-func (p *plan) passed(claim *packets.Outcome, w *packets.Way, end *lab.Sighting) (wrong, untold string) {
+func (p *plan) passed(claim *packets.Outcome, w *packets.Way, j packets.Journey, end *lab.Sighting) (wrong, untold string) {
 	q, f := &p.packet, &w.Final
 	switch {
-	case p.region.Journey == packets.Input && end.Place != lab.Delivered:
+	case j == packets.Input && end.Place != lab.Delivered:
 		return "it left by " + end.Out, ""
-	case p.region.Journey != packets.Input && end.Place == lab.Delivered:
+	case j != packets.Input && end.Place == lab.Delivered:
 		return "it was delivered", ""
-	case p.region.Journey != packets.Input && end.Out != q.Out:
+	case j != packets.Input && end.Out != q.Out:
 		return "it left by " + end.Out, ""
 	}
 	if !p.moved {
@@ -164,7 +176,7 @@ func (p *plan) passed(claim *packets.Outcome, w *packets.Way, end *lab.Sighting)
 		return fmt.Sprintf("its type of service is 0x%x, not 0x%x", end.Packet.TOS, f.TOS), ""
 	}
 	ttl := f.TTL
-	if p.region.Journey == packets.Forward {
+	if j == packets.Forward {
 		ttl--
 	}
 	if end.Packet.TTL != ttl && !noted(claim, "TTL") && !noted(claim, "HL") {

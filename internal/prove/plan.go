@@ -24,12 +24,14 @@ type plan struct {
 	expected   bool // by connection tracking
 	// moved says that the connection's own translation changes the packet's
 	// addresses beside.
-	moved  bool
-	local  map[netip.Addr]bool
-	wide   map[netip.Addr]bool // broadcast addresses
-	warm   [2]int
-	job    int
-	reason string
+	moved bool
+	// toRouter says of each packet of job.Also that it is one to the router.
+	toRouter []bool
+	local    map[netip.Addr]bool
+	wide     map[netip.Addr]bool // broadcast addresses
+	warm     [2]int
+	job      int
+	reason   string
 }
 
 func newPlan(x *packets.Region, spaces [2]*packets.Space, id uint16) *plan {
@@ -91,8 +93,8 @@ func (p *plan) shows() string {
 		}
 	}
 	for _, w := range p.ways {
-		if redirected(&w) && p.region.Journey != packets.Input {
-			return "a REDIRECT makes it a packet to the router itself, whatever its journey was"
+		if redirected(&w) && p.region.Journey == packets.Output {
+			return "a REDIRECT makes it a packet to the router itself"
 		}
 	}
 	a, b := p.claims[0], p.claims[1]
@@ -153,12 +155,14 @@ func (p *plan) base() lab.Packet {
 func (p *plan) work() job {
 	j := job{Packet: p.send, Connection: p.connection, Expect: p.expected, ExpectMark: p.packet.Connmark, Arrange: p.arrangement(), Warm: p.warm}
 	seen := map[netip.Addr]bool{p.send.Dst: true}
-	for _, w := range p.ways {
+	p.toRouter = nil
+	for i, w := range p.ways {
 		if dst := w.Final.Dst; !seen[dst] {
 			seen[dst] = true
 			also := p.send
 			also.Dst, also.Inner = dst, nil
 			j.Also = append(j.Also, also)
+			p.toRouter = append(p.toRouter, p.arrives(i))
 		}
 	}
 	return j
@@ -173,6 +177,7 @@ func (p *plan) arrangement() lab.Arrangement {
 	p.redirect(&a)
 	for _, dst := range p.destinations() {
 		switch {
+		case dst == p.packet.Local && (p.arrives(0) || p.arrives(1)):
 		case p.region.Journey != packets.Input:
 			if q.Out != "lo" {
 				a.Routes[host(dst)] = q.Out
@@ -205,10 +210,16 @@ func (p *plan) arrangement() lab.Arrangement {
 // REDIRECT takes.
 func (p *plan) redirect(a *lab.Arrangement) {
 	for _, w := range p.ways {
-		if p.region.Journey == packets.Input && p.packet.In != "lo" && redirected(&w) && w.Final.Dst == p.packet.Local {
+		if p.region.Journey != packets.Output && p.packet.In != "lo" && redirected(&w) && w.Final.Dst == p.packet.Local {
 			a.Primary[p.packet.In] = p.packet.Local
 		}
 	}
+}
+
+// arrives says whether a REDIRECT makes a packet on its way through one to the
+// router, on one side.
+func (p *plan) arrives(side int) bool {
+	return p.region.Journey == packets.Forward && redirected(&p.ways[side])
 }
 
 func redirected(w *packets.Way) bool {
