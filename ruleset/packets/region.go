@@ -90,6 +90,9 @@ func (d *differ) regions(j Journey, groups []*group) ([]Region, bool) {
 				r.ExampleOld, r.ExampleNew = f.old, f.new
 			}
 		}
+		if p.kind == Other {
+			r.Example = d.telltale(j, r.Example)
+		}
 		r.Old, r.New = together(old), together(new)
 		if p.kind == Other {
 			r.Old.Partly, r.New.Partly = nil, nil
@@ -104,6 +107,34 @@ func (d *differ) regions(j Journey, groups []*group) ([]Region, bool) {
 		regions = append(regions, r)
 	}
 	return regions, cut
+}
+
+// telltale returns the example with a mark by which the two outcomes differ,
+// where they differ in marks and come to the same for those that it has.
+func (d *differ) telltale(j Journey, example Packet) Packet {
+	end := func(p *program, packet Packet) (string, [2]uint32) {
+		t := tracer{program: p, packet: packet, journey: j, effect: noEffect}
+		o, _ := t.run()
+		return o.String() + " " + itoa(int(t.packet.TOS)), [2]uint32{t.packet.Mark, t.packet.Connmark}
+	}
+	old, a := end(d.old, example)
+	new, b := end(d.new, example)
+	if old == new || a != b {
+		return example
+	}
+	for _, marks := range [][2]uint32{{1<<32 - 1, example.Connmark}, {example.Mark, 1<<32 - 1}} {
+		p := example
+		p.Mark, p.Connmark = marks[0], marks[1]
+		if p.State == StateNew {
+			p.Connmark = example.Connmark
+		}
+		old2, a := end(d.old, p)
+		new2, b := end(d.new, p)
+		if old2 == old && new2 == new && a != b {
+			return p
+		}
+	}
+	return example
 }
 
 // deciding is the rule or policy that decides over one packet.

@@ -63,7 +63,7 @@ func TestOneRegion(t *testing.T) {
 	for _, x := range r.Regions {
 		got = append(got, x.Words()+": "+x.Old.String()+" → "+x.New.String())
 	}
-	const partly = ": dropped → accepted, partly "
+	const partly = "  unless -m set --match-set blocklist src: dropped → accepted, partly "
 	if len(got) != 2 || !strings.HasPrefix(got[0], "any  any → 10.20.9.1  in eth0  new"+partly) ||
 		!strings.HasPrefix(got[1], "tcp  any → 10.20.9.2  in eth0  new  flags SYN/SYN,RST,ACK"+partly) {
 		t.Errorf("got\n%s", strings.Join(got, "\n"))
