@@ -41,7 +41,7 @@ func (r *reader) condition(s *xtables.Spec) (*condition, error) {
 	}
 	for i := range s.Matches {
 		if i == len(s.Matches)-1 && records(s) {
-			r.recorded = moduleText(&s.Matches[i])
+			r.recorded = withoutDefaults(moduleText(&s.Matches[i]))
 			continue
 		}
 		c, err := r.match(&s.Matches[i])

@@ -109,7 +109,7 @@ func (o options) same(other options, but ...string) bool {
 
 // related are the matches of which two can be compared.
 var related = map[string]func(x, y options) (implies, implied, excludes bool){
-	"owner": compareOwners, "time": compareTimes, "connlimit": compareCounts,
+	"owner": compareOwners, "time": compareTimes, "connlimit": compareCounts, "recent": compareHits,
 }
 
 // compareOwners is of one range of users or groups each; a packet without a
@@ -148,6 +148,24 @@ func compareCounts(x, y options) (implies, implied, excludes bool) {
 		}
 	}
 	return false, false, false
+}
+
+// compareHits is of how often and within how many seconds an address was seen
+// (recent_mt of net/netfilter/xt_recent.c).
+func compareHits(x, y options) (implies, implied, excludes bool) {
+	if !x.same(y, "--hitcount", "--seconds") {
+		return false, false, false
+	}
+	value := func(o options, name string, otherwise uint64) uint64 {
+		if n, ok := numbersOf(o, name); ok {
+			return n.low.lo
+		}
+		return otherwise
+	}
+	less := func(a, b options) bool {
+		return value(a, "--hitcount", 1) >= value(b, "--hitcount", 1) && value(a, "--seconds", 1<<32) <= value(b, "--seconds", 1<<32)
+	}
+	return less(x, y), less(y, x), false
 }
 
 // compareTimes is of hours and days of the week; the rest has to be the same

@@ -16,6 +16,10 @@ func TestRelations(t *testing.T) {
 		{"-m owner --uid-owner 1000", "-m owner --gid-owner 1000-1999", ""},
 		{"-m owner --gid-owner 1000", "-m owner --gid-owner 5", "excludes"},
 		{"-m owner --uid-owner 1000 --gid-owner 1", "-m owner --uid-owner 5", ""},
+		{"-m recent --update --seconds 60 --hitcount 5 --name a", "-m recent --update --seconds 60 --hitcount 4 --name a", "implies"},
+		{"-m recent --update --seconds 60 --hitcount 4 --name a", "-m recent --update --seconds 30 --hitcount 5 --name a", "implied"},
+		{"-m recent --update --seconds 60 --hitcount 4 --name a", "-m recent --update --seconds 30 --hitcount 3 --name a", ""},
+		{"-m recent --update --seconds 60 --name a", "-m recent --rcheck --seconds 60 --hitcount 3 --name a", ""},
 		{"-m connlimit --connlimit-upto 5 --connlimit-mask 32 --connlimit-saddr", "-m connlimit --connlimit-upto 9 --connlimit-mask 32 --connlimit-saddr", "implies"},
 		{"-m connlimit --connlimit-above 5 --connlimit-mask 24 --connlimit-saddr", "-m connlimit --connlimit-above 9 --connlimit-mask 32 --connlimit-saddr", ""},
 	} {

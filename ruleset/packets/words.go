@@ -359,10 +359,15 @@ func spokenStates(stages []stage) *[states]bool {
 // String returns "if" or "unless" and the unknown.
 func (c Condition) String() string {
 	if c.Holds {
-		return "if " + c.Atom.String()
+		return "if " + withoutDefaults(c.Atom.String())
 	}
-	return "unless " + c.Atom.String()
+	return "unless " + withoutDefaults(c.Atom.String())
 }
+
+// withoutDefaults drops what iptables-save prints of recent, connlimit and time
+// though nobody wrote it: the whole address, the source, the end of 32 bits.
+var withoutDefaults = strings.NewReplacer(" --mask 255.255.255.255", "", " --mask ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "", " --rsource", "",
+	" --connlimit-mask 32 --connlimit-saddr", "", " --connlimit-mask 128 --connlimit-saddr", "", " --datestop 2038-01-19T03:14:07", "").Replace
 
 func macWords(list []Range) string {
 	prefix := ""
