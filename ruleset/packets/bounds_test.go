@@ -73,3 +73,22 @@ func TestDeepChains(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestLintDeepChains lints chains that each lead to the next one.
+func TestLintDeepChains(t *testing.T) {
+	const n = 20000
+	var chains, rules []string
+	for i := range n {
+		chains = append(chains, fmt.Sprintf(":c%d - [0:0]", i))
+		rules = append(rules, fmt.Sprintf("-A c%d -s 10.0.0.0/8 -j c%d", i, i+1))
+	}
+	chains = append(chains, fmt.Sprintf(":c%d - [0:0]", n))
+	rules = append(rules, fmt.Sprintf("-A c%d -j DROP", n), "-A FORWARD -j c0")
+	start := time.Now()
+	if _, err := Lint(context.Background(), snapshot(t, ruleset.IPTables, filter(append(chains, rules...)...)), Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(start); took > 10*time.Second {
+		t.Errorf("%d chains took %s", n, took)
+	}
+}

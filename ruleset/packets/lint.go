@@ -131,6 +131,8 @@ type linter struct {
 	differ
 	findings []Finding
 	visits   map[*chain][]*visit
+	// alters are the fields that a chain and what it leads to change.
+	alters map[*chain][fields]bool
 }
 
 // visit is a chain at a hook, and the packets that come to it there, in what
@@ -146,7 +148,7 @@ type visit struct {
 }
 
 func (l *linter) family() {
-	l.visits = map[*chain][]*visit{}
+	l.visits, l.alters = map[*chain][]*visit{}, map[*chain][fields]bool{}
 	for _, t := range l.new.list {
 		l.table(t)
 	}
@@ -182,7 +184,9 @@ func (l *linter) entries(c *chain) []*visit {
 
 // table visits the chains of a table, each after all that lead to it.
 func (l *linter) table(t *table) {
-	for _, c := range callersFirst(t) {
+	order := callersFirst(t)
+	l.alter(order)
+	for _, c := range order {
 		if c.base {
 			l.visits[c] = l.entries(c)
 		}

@@ -60,7 +60,9 @@ func (l *linter) leaves(r *rule, at place) (node, *[fields]bool) {
 	case jump, jumpAway:
 		c := r.chain.table.chains[r.action.chain]
 		left = l.not(l.passes(l.chainNode(c, at)))
-		l.changedBy(c, &changed, map[*chain]bool{})
+		for f, yes := range l.alters[c] {
+			changed[f] = changed[f] || yes
+		}
 	}
 	if changed == [fields]bool{} {
 		return left, nil
@@ -68,17 +70,22 @@ func (l *linter) leaves(r *rule, at place) (node, *[fields]bool) {
 	return left, &changed
 }
 
-func (l *linter) changedBy(c *chain, changed *[fields]bool, seen map[*chain]bool) {
-	if seen[c] {
-		return
-	}
-	seen[c] = true
-	for i := range c.rules {
-		a := &c.rules[i].action
-		l.u.changed(changed, &a.effect)
-		if a.kind == jump || a.kind == jumpAway {
-			l.changedBy(c.table.chains[a.chain], changed, seen)
+// alter finds the fields that chains and what they lead to change, given them
+// callers first.
+func (l *linter) alter(chains []*chain) {
+	for i := len(chains) - 1; i >= 0; i-- {
+		c := chains[i]
+		var changed [fields]bool
+		for i := range c.rules {
+			a := &c.rules[i].action
+			l.u.changed(&changed, &a.effect)
+			if a.kind == jump || a.kind == jumpAway {
+				for f, yes := range l.alters[c.table.chains[a.chain]] {
+					changed[f] = changed[f] || yes
+				}
+			}
 		}
+		l.alters[c] = changed
 	}
 }
 
