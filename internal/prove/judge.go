@@ -103,7 +103,7 @@ func (p *plan) compare(side int, o *lab.Outcome) (wrong, untold string) {
 	case packets.Reject:
 		switch {
 		case o.Verdict == lab.Rejected && o.With == claim.With:
-		case o.Verdict == lab.Dropped && p.unanswerable():
+		case o.Verdict == lab.Dropped && (p.unanswerable() || p.stale(w)):
 			return "", "no kernel answers such a packet, so that a rejection looks like a drop"
 		case o.Verdict == lab.Rejected:
 			return "another answer", ""
@@ -125,6 +125,13 @@ func (p *plan) unanswerable() bool {
 	q := &p.packet
 	return q.Proto == lab.TCP && q.Flags&4 != 0 || isError(q) || q.Type != 0 || p.send.BadSum || q.Dst.IsMulticast() || q.Src.IsMulticast() ||
 		q.Src.IsUnspecified() || q.Dst == netip.AddrFrom4([4]byte{255, 255, 255, 255}) || p.wide[q.Dst]
+}
+
+// stale says that the packet's checksum is no longer right where a rule rejects
+// it: a kernel without CONFIG_NF_CT_PROTO_DCCP does not mend DCCP's, and REJECT
+// answers no wrong one (nf_nat_proto.c, nf_reject_ipv6.c).
+func (p *plan) stale(w *packets.Way) bool {
+	return p.packet.Proto == lab.DCCP && (w.Final.DNAT || w.Final.SNAT || w.Final.Dst != p.packet.Dst || w.Final.Src != p.packet.Src)
 }
 
 // journey is the one that ends on a side.
