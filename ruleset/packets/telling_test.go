@@ -3,6 +3,7 @@ package packets
 import (
 	"context"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/fwc-dev/fwc/ruleset"
@@ -34,12 +35,19 @@ func TestTelling(t *testing.T) {
 			"*mangle\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -s 10.1.0.0/16 -j MARK --set-xmark 0x2/0xffffffff\nCOMMIT\n" + filter("-A FORWARD -m mark --mark 0x2 -j DROP"),
 			[]string{"any  10.1.0.0/16 → any; any  any → any  mark 0x2"}},
 		{"a range", closed(), closed("-A INPUT -m iprange --src-range 10.1.1.10-10.1.1.40 -j ACCEPT"), []string{"any  10.1.1.10-10.1.1.40 → any"}},
+		{"all but many", closed(), "create many hash:ip\nadd many 10.0.0.1\nadd many 10.0.0.3\nadd many 10.0.0.5\nadd many 10.0.0.7\nadd many 10.0.0.9\n" + closed("-A INPUT -m set ! --match-set many src -j ACCEPT"),
+			[]string{"any  not 10.0.0.1,10.0.0.3,10.0.0.5 and 2 more → any"}},
 		{"all but a card", closed(), closed("-A INPUT -m mac ! --mac-source 00:11:22:33:44:55 -j ACCEPT"), []string{"any  any → any  in !lo  mac !00:11:22:33:44:55"}},
 		{"a ping", closed(), closed("-A INPUT -p icmp -m icmp --icmp-type 8 -j ACCEPT"), []string{"icmp  any → any  type 8 (echo-request)"}},
 		{"first packets", closed(), closed("-A INPUT -p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -j ACCEPT"), []string{"tcp  any → any  --syn"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			r, err := Diff(context.Background(), snapshot(t, ruleset.IPTables, tt.old), snapshot(t, ruleset.IPTables, tt.new), Options{})
+			sets, dump, _ := strings.Cut("\n"+tt.new, "\n*")
+			texts := []string{"*" + dump}
+			if sets != "" {
+				texts = append(texts, strings.TrimPrefix(sets, "\n")+"\n")
+			}
+			r, err := Diff(context.Background(), snapshot(t, ruleset.IPTables, tt.old), snapshot(t, ruleset.IPTables, texts...), Options{})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -86,7 +86,7 @@ func addressWords(list []netip.Prefix) string {
 	// What begins and ends where all addresses do is all but something.
 	width := list[0].Addr().BitLen()
 	open := list[0].Addr() == (value{}).address(list[0].Addr().Is6()) && ofAddress(lastOf(list[len(list)-1])) == ones(width)
-	fewer := len(rest) > 0 && (len(rest) < len(items) || open && len(rest) <= shown)
+	fewer := len(rest) > 0 && (len(rest) < len(items) || open)
 	if whole := cover(list); !(fewer && len(rest) <= shown) && len(list) > shown && whole.Bits() >= whole.Addr().BitLen()/4 {
 		missing := addressItems(outside(whole, list))
 		switch {
