@@ -95,14 +95,19 @@ func (d *differ) forget(n node, changed *[fields]bool) node {
 		if !changed[f] {
 			continue
 		}
-		for _, level := range d.fields[f].levels {
+		levels := d.fields[f].levels
+		if k := len(levels); k > 0 && !f.bitwise() {
+			n = d.exists(n, levels[0], levels[k-1])
+			continue
+		}
+		for _, level := range levels { // those of the marks stand between one another
 			n = d.exists(n, level, level)
 		}
 	}
 	if len(d.u.translations) > 1 {
 		// An unknown may be another one behind a translation.
-		for a := range d.atoms {
-			n = d.exists(n, d.atoms[a], d.atoms[a])
+		if k := len(d.atoms); k > 0 { // their levels are the last ones, in a row
+			n = d.exists(n, d.atoms[0], d.atoms[k-1])
 		}
 	}
 	return n
