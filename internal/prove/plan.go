@@ -32,6 +32,25 @@ type plan struct {
 	warm     [2]int
 	job      int
 	reason   string
+	// told is what the rules say one by one, on a side of which the region claims
+	// something else.
+	told [2]string
+}
+
+// contradicted is the proof of a claim that is wrong whatever a kernel does, nil
+// if there is no such claim.
+func (p *plan) contradicted() *Proof {
+	if p.told == [2]string{} {
+		return nil
+	}
+	side := func(i int) Side {
+		s := Side{Claimed: p.claims[i].String(), Seen: "not asked", Agrees: p.told[i] == ""}
+		if !s.Agrees {
+			s.Seen += ": the rules, one by one, say " + p.told[i]
+		}
+		return s
+	}
+	return &Proof{Sent: p.send.String(), Old: side(0), New: side(1)}
 }
 
 func newPlan(x *packets.Region, spaces [2]*packets.Space, id uint16) *plan {
@@ -44,9 +63,11 @@ func newPlan(x *packets.Region, spaces [2]*packets.Space, id uint16) *plan {
 	p.follow()
 	for i, w := range p.ways {
 		if w.Outcome.String() != p.claims[i].String() {
-			p.reason = fmt.Sprintf("fwc contradicts itself: the region says %s and the rules, one by one, %s", p.claims[i], w.Outcome)
-			return p
+			p.reason, p.told[i] = "fwc contradicts itself", w.Outcome.String()
 		}
+	}
+	if p.reason != "" {
+		return p
 	}
 	for _, step := range []func() string{p.shows, p.ordinary, p.makeable, p.unknowns} {
 		if p.reason = step(); p.reason != "" {

@@ -90,6 +90,10 @@ func through(ctx context.Context, t task, old, new *ruleset.Snapshot, regions []
 		}
 	}
 	for i, p := range plans {
+		if wrong := p.contradicted(); wrong != nil {
+			proofs[i] = *wrong
+			continue
+		}
 		if p.reason != "" {
 			proofs[i] = Proof{NotProved: p.reason, Sent: p.send.String()}
 			continue

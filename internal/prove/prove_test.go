@@ -284,6 +284,28 @@ func TestDisagreement(t *testing.T) {
 	}
 }
 
+// TestFalseClaim turns a claim round: the rules do not bear it out, and no such
+// region counts as proved, nor as one that could not be.
+func TestFalseClaim(t *testing.T) {
+	old := ruled(t, false, ruleset.NFT, "filter policy INPUT DROP")
+	new := ruled(t, false, ruleset.NFT, "filter policy INPUT DROP\nfilter -A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\nfilter -A INPUT -p udp -j REJECT --reject-with icmp-port-unreachable")
+	regions := compared(t, old, new)
+	if len(regions) != 2 {
+		t.Fatalf("%d regions", len(regions))
+	}
+	regions[0].ExampleNew = packets.Outcome{Verdict: packets.Reject, With: "tcp-reset"}
+	proofs, err := Regions(context.Background(), old, new, regions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := &proofs[0]; !p.Disagrees() || !p.Old.Agrees || p.New.Agrees || !strings.Contains(p.New.Seen, "the rules, one by one, say ") {
+		t.Errorf("%+v", p)
+	}
+	if p := &proofs[1]; !p.Agrees() {
+		t.Errorf("%+v", p)
+	}
+}
+
 // TestTime proves fifty examples in less than three seconds.
 func TestTime(t *testing.T) {
 	rules := "filter policy INPUT DROP\n"
