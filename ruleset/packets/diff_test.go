@@ -102,6 +102,8 @@ func TestDiffWords(t *testing.T) {
 				"unless -m set --match-set s src that rules remove from (filter INPUT rule 2): dropped, partly -j SET --add-set s src → accepted, partly -j SET --add-set s src by INPUT 0, was INPUT 2"}},
 		{"a redirect on the way out", []string{filter("-A OUTPUT -j LOG") + redirect}, []string{filter("-A OUTPUT -d 127.0.0.1 -p tcp -j DROP") + redirect},
 			[]string{"output blocked: tcp  any → any:80  NEW,RELATED; tcp  any → 127.0.0.1: accepted, partly REDIRECT → dropped by OUTPUT 1, was OUTPUT 0"}},
+		{"another type of address", []string{filter("-A INPUT -m addrtype --dst-type LOCAL -j DROP")}, []string{filter("-A INPUT -m addrtype --dst-type LOCAL,BROADCAST -j DROP")},
+			[]string{"input blocked: any  any → any  unless -m addrtype --dst-type LOCAL  if -m addrtype --dst-type BROADCAST: accepted → dropped by INPUT 1, was INPUT 0"}},
 		{"a mapped network", []string{filter(drop) + netmap}, []string{filter(drop, "-A FORWARD -d 10.4.0.7 -p tcp -j ACCEPT") + netmap},
 			[]string{"forward allowed: tcp  any → 10.4.0.7: dropped → accepted by FORWARD 1, was FORWARD 0",
 				"forward allowed: tcp  any → 192.0.2.7  NEW,RELATED: dropped → accepted, NETMAP --to 10.4.0.0/24 by FORWARD 1, was FORWARD 0"}},

@@ -109,13 +109,22 @@ func (r *reader) addressRange(m *xtables.Module) (*condition, error) {
 }
 
 // addressType parts the two sides: only the destination may be translated on
-// the way.
+// the way. Of several types IPv4 wants one (match_type of xt_addrtype.c); what
+// IPv6 wants of them is no such sum, and stays one unknown.
 func (r *reader) addressType(m *xtables.Module) (*condition, error) {
 	if m.Option("--limit-iface-in") != nil || m.Option("--limit-iface-out") != nil {
 		return r.unknownMatch(moduleText(m), "", m.Option("--dst-type") != nil), nil
 	}
 	return r.each(m, func(o *xtables.Option) (*condition, error) {
-		return r.unknownMatch("-m addrtype "+o.Name+" "+o.Value(), "", o.Name == "--dst-type"), nil
+		types := []string{o.Value()}
+		if !r.v6 {
+			types = strings.Split(o.Value(), ",")
+		}
+		var any []*condition
+		for _, kind := range types {
+			any = append(any, r.unknownMatch("-m addrtype "+o.Name+" "+kind, "", o.Name == "--dst-type"))
+		}
+		return anyOf(any...), nil
 	})
 }
 
