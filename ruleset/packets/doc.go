@@ -10,7 +10,8 @@
 // so is what targets change on the way: marks, destinations, connection
 // tracking. Everything else is an atom: a named unknown that is equal on both
 // sides where its text is. A difference that depends on one is told with it as
-// a condition.
+// a condition. What a set holds that is filled at run time is such an unknown,
+// beside its members: one that has none, and one that the target SET is given.
 //
 // Where both backends hold tables, a packet passes both. At one priority the
 // legacy tables come first, which is the order when the nft ones were there
@@ -60,6 +61,8 @@
 // to a walk rule by rule. What is left out: a packet that OUTPUT translates or
 // marks may be routed anew, and is taken to leave by the interface it was
 // routed to first; a counting match that a packet meets twice, in a chain that
-// two rules lead to, is one unknown; a shift of CONNMARK, HMARK and SET --map-set
+// two rules lead to, is one unknown; a packet that
+// comes in by lo was tracked when it was sent, which NOTRACK in PREROUTING does
+// not undo; a shift of CONNMARK, HMARK and SET --map-set
 // are told as remarks, and marks that they make are not followed.
 package packets
