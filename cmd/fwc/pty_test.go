@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
 	"syscall"
 	"time"
@@ -27,6 +28,8 @@ func onpty(args []string) int {
 		fmt.Fprintln(os.Stderr, "onpty:", err)
 		return 125
 	}
+	// Below nohup the command would be one that SIGHUP leaves alone.
+	signal.Notify(make(chan os.Signal, 1), unix.SIGHUP)
 	cmd := exec.Command(args[1], args[2:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = inside, inside, inside
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
