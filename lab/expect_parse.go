@@ -51,6 +51,9 @@ func rejection(word string, v6 bool) (string, bool) {
 	return "", false
 }
 
+// verdictWords are what an expectation begins with.
+const verdictWords = "accepted, unanswered, dropped, rejected, unroutable, answered, or 3 of 10 accepted"
+
 func (r *reader) expectation(s *Spec, t *Test, n *yaml.Node) {
 	if n.Kind == yaml.MappingNode {
 		for _, p := range r.mapping(n, "an expectation", expectKeys...) {
@@ -65,6 +68,14 @@ func (r *reader) expectation(s *Spec, t *Test, n *yaml.Node) {
 	}
 	if e := t.Expect; e.Verdict == "" && e.Passed == nil {
 		r.fail(n, "the test expects neither accepted, dropped, rejected, unanswered nor unroutable")
+	}
+	if e := t.Expect; e.Verdict == Dropped || e.Verdict == Rejected || e.Verdict == Unroutable {
+		if e.By != "" || e.Source != "" || e.Destination != "" || e.Answer != nil {
+			r.fail(n, "what is %s arrives nowhere: by, source, destination and answer are of what is accepted or unanswered", e.Verdict)
+		}
+	}
+	if p := t.Expect.Passed; p != nil && p.High > t.Times {
+		r.fail(n, "the test is sent %d times, of which %d cannot be accepted", t.Times, p.High)
 	}
 }
 
@@ -97,8 +108,10 @@ func (r *reader) expected(s *Spec, t *Test, n *yaml.Node) {
 			r.expectKey(s, t, "passed", w, n)
 			i += 3
 			continue
+		case i+1 == len(words) && slices.Contains(expectKeys[1:], w):
+			r.fail(n, "%s wants a value", w)
 		case i+1 == len(words):
-			r.fail(n, "unknown word %q in an expectation, or its value is missing", w)
+			r.fail(n, "unknown word %q in an expectation; it begins with a verdict: %s", w, verdictWords)
 		case w == "with" && e.Verdict == Rejected:
 			w = "reject"
 		case w == "with" && answered:

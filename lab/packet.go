@@ -66,13 +66,13 @@ const (
 	ipv4Header, ipv6Header, ether = 20, 40, 14
 )
 
-// protocolNames are those that iptables takes, the first of a number the one
-// that is printed.
+// protocolNames are those that iptables takes, and the icmp6 of specs; the first
+// of a number is the one that is printed.
 var protocolNames = []struct {
 	name   string
 	number uint8
 }{{"icmp", ICMP}, {"igmp", 2}, {"tcp", TCP}, {"udp", UDP}, {"dccp", DCCP}, {"gre", GRE}, {"esp", 50}, {"ah", 51},
-	{"icmpv6", ICMPv6}, {"ipv6-icmp", ICMPv6}, {"ospf", 89}, {"vrrp", 112}, {"sctp", SCTP}, {"udplite", UDPLite}}
+	{"icmpv6", ICMPv6}, {"ipv6-icmp", ICMPv6}, {"icmp6", ICMPv6}, {"ospf", 89}, {"vrrp", 112}, {"sctp", SCTP}, {"udplite", UDPLite}}
 
 // ProtocolName returns the name of a protocol, or its number.
 func ProtocolName(n uint8) string {

@@ -135,7 +135,7 @@ func parseProtocol(s string) (uint8, error) {
 	}
 	n, err := strconv.ParseUint(s, 10, 8)
 	if err != nil {
-		return 0, fmt.Errorf("%q is no protocol", s)
+		return 0, fmt.Errorf("%q is no protocol such as tcp, udp, icmp, icmpv6, sctp, gre or 47", s)
 	}
 	return uint8(n), nil
 }

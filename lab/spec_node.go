@@ -60,6 +60,9 @@ func (r *reader) root(text []byte) (n *yaml.Node, err error) {
 		if m := yamlLine.FindStringSubmatch(e.Msg); m != nil {
 			e.Line, _ = strconv.Atoi(m[1])
 			e.Msg = "not YAML: " + strings.TrimPrefix(e.Msg, m[0])
+			if col := tabIndent(text, e.Line); col > 0 {
+				e.Column, e.Msg = col, "a tab in the indentation: YAML is indented with spaces"
+			}
 		}
 		return nil, e
 	}
@@ -70,6 +73,17 @@ func (r *reader) root(text []byte) (n *yaml.Node, err error) {
 		return nil, &SpecError{File: r.file, Line: 1, Msg: "is empty"}
 	}
 	return doc.Content[0], nil
+}
+
+// tabIndent returns the column of the first tab that a line begins with, among
+// spaces; 0 if there is none.
+func tabIndent(text []byte, line int) int {
+	lines := bytes.Split(text, []byte("\n"))
+	if line < 1 || line > len(lines) {
+		return 0
+	}
+	indent := lines[line-1][:len(lines[line-1])-len(bytes.TrimLeft(lines[line-1], " \t"))]
+	return bytes.IndexByte(indent, '\t') + 1
 }
 
 // follow returns what an alias stands for.

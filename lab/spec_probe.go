@@ -61,7 +61,7 @@ func (r *reader) words(t *Test, n *yaml.Node) {
 	r.key(t, "to", at(words[2]))
 	for i := 3; i < len(words); i += 2 {
 		if slices.Contains([]string{"name", "from", "with", "to", "expect"}, words[i]) || !slices.Contains(testKeys, words[i]) {
-			r.fail(n, "unknown word %q in a test; after TO come %s, each with a value", words[i], strings.Join(testKeys[6:], ", "))
+			r.fail(n, "unknown word %q in a test; after TO come %s, each with a value", words[i], strings.Join(slices.Concat([]string{"times"}, testKeys[6:]), ", "))
 		}
 		if i+1 == len(words) {
 			r.fail(n, "%s wants a value", words[i])

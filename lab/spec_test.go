@@ -62,6 +62,14 @@ func TestSpecErrors(t *testing.T) {
 		{"networks: {lan: {router: 10.0.0.1/24, boxA: 10.0.0.1}}\ntests: [{boxA ping router: accepted}]", `s.yaml:1:12: 10.0.0.1 belongs to both router and boxA`},
 		{"networks: {lan: {router: 10.0.0.1/24 as a/b, boxA: 10.0.0.2}}\ntests: [{boxA ping router: accepted}]", `"a/b" cannot name an interface`},
 		{"networks: {lan: {router: 10.0.0.1/24, ../x: 10.0.0.2}}\ntests: [{boxA ping router: accepted}]", `the name of a host has letters`},
+		{twoNets + "tests:\n  - boxA tcp boxB:22 tims 3: accepted\n", `s.yaml:5:5: unknown word "tims" in a test; after TO come times, from-port,`},
+		{twoNets + "tests:\n  - boxA ping boxB: DROP\n", `s.yaml:5:21: unknown word "DROP" in an expectation; it begins with a verdict: accepted, unanswered, dropped,`},
+		{twoNets + "tests:\n  - boxA ping boxB: accepted by\n", `s.yaml:5:21: by wants a value`},
+		{twoNets + "tests:\n  - boxA ping boxB times 3: 5 of 3 accepted\n", `s.yaml:5:29: the test is sent 3 times, of which 5 cannot be accepted`},
+		{twoNets + "tests:\n  - boxA ping boxB: 2-4 of 3 accepted\n", `s.yaml:5:21: the test is sent 3 times, of which 4 cannot be accepted`},
+		{twoNets + "tests:\n\t- boxA ping boxB: accepted\n", `s.yaml:5:1: a tab in the indentation: YAML is indented with spaces`},
+		{twoNets + "tests:\n  - boxA ping boxB: dropped by boxB\n", `s.yaml:5:21: what is dropped arrives nowhere: by, source, destination and answer are of`},
+		{twoNets + "tests:\n  - boxA tcp boxB:22: rejected source 10.0.0.1\n", `s.yaml:5:23: what is rejected arrives nowhere`},
 		{"a: &a [*a, *a]\n", `s.yaml:1:1: unknown key "a"`},
 	} {
 		_, err := ParseSpec("s.yaml", []byte(tc.text))

@@ -55,10 +55,12 @@ func morePackets(n int) string {
 	return fmt.Sprintf("%d more packets", n)
 }
 
-// way is the same for packets that met the same.
+// way is the same for packets of one protocol that met the same: the ICMP error
+// of a REJECT that its own rule stops is no repetition of what was rejected.
 func (p *Path) way() string {
 	var b strings.Builder
-	b.WriteString(p.In)
+	proto, _, _ := strings.Cut(p.Packet, " ")
+	b.WriteString(proto + " " + p.In)
 	for i := range p.Hops {
 		h := &p.Hops[i]
 		fmt.Fprintf(&b, "\n%s %s %s %s %d %s", h.Backend, h.Family, h.place(false), h.Kind, h.Rule, h.Verdict)

@@ -82,6 +82,9 @@ func runTests(c *cli.Context, s Streams) error {
 	if err != nil {
 		return err
 	}
+	if op.raw != nil {
+		numberRules(op.Snapshot, c.Args().First())
+	}
 	total := 0
 	for _, spec := range specs {
 		total += len(spec.Tests)

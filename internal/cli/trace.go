@@ -90,7 +90,13 @@ func traced(c *cli.Context, name string) (*ruleset.Snapshot, error) {
 	if err != nil || op.raw == nil {
 		return op.Snapshot, err
 	}
-	for _, t := range op.Snapshot.Tables {
+	numberRules(op.Snapshot, name)
+	return op.Snapshot, nil
+}
+
+// numberRules says of a raw dump's rules which of its lines they are.
+func numberRules(s *ruleset.Snapshot, name string) {
+	for _, t := range s.Tables {
 		for _, c := range t.Chains {
 			for i := range c.Rules {
 				if r := &c.Rules[i]; r.Line > 0 {
@@ -99,7 +105,6 @@ func traced(c *cli.Context, name string) (*ruleset.Snapshot, error) {
 			}
 		}
 	}
-	return op.Snapshot, nil
 }
 
 // traceHost collects what the flags say of the host.
