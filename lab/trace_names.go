@@ -31,14 +31,31 @@ func rulesOf(s *ruleset.Snapshot, family ruleset.Family, yield func(*ruleset.Tab
 // end stands one that fits.
 func namedInterfaces(s *ruleset.Snapshot, family ruleset.Family) (leaves, enters []string) {
 	add := func(list *[]string, name string) {
-		name = strings.Trim(name, `"`)
 		if rest, ok := strings.CutSuffix(name, "+"); ok {
 			name = rest + "0"
 		} else if rest, ok := strings.CutSuffix(name, "*"); ok {
 			name = rest + "0"
 		}
-		if name != "" && len(name) < 16 && name != "!=" && name[0] != '{' && name[0] != '@' && !slices.Contains(*list, name) {
+		if len(name) < 16 && !slices.Contains(*list, name) {
 			*list = append(*list, name)
+		}
+	}
+	eachInterface(s, family, func(name string, leaving bool) {
+		if leaving {
+			add(&leaves, name)
+		} else {
+			add(&enters, name)
+		}
+	})
+	return leaves, enters
+}
+
+// eachInterface yields the interfaces that rules name, as they name them.
+func eachInterface(s *ruleset.Snapshot, family ruleset.Family, yield func(name string, leaving bool)) {
+	add := func(name string, leaving bool) {
+		name = strings.Trim(name, `"`)
+		if name != "" && name != "!=" && name[0] != '{' && name[0] != '@' {
+			yield(name, leaving)
 		}
 	}
 	rulesOf(s, family, func(t *ruleset.Table, c *ruleset.Chain, r *ruleset.Rule) {
@@ -50,13 +67,12 @@ func namedInterfaces(s *ruleset.Snapshot, family ruleset.Family) (leaves, enters
 			}
 			switch {
 			case !t.Native && w == "-o", t.Native && (w == "oifname" || w == "oif"):
-				add(&leaves, next)
+				add(next, true)
 			case !t.Native && w == "-i", t.Native && (w == "iifname" || w == "iif"):
-				add(&enters, next)
+				add(next, false)
 			}
 		}
 	})
-	return leaves, enters
 }
 
 // forwards returns why the firewall is taken for one that forwards, "" if it is

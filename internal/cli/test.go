@@ -4,6 +4,7 @@ package cli
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,7 +14,9 @@ import (
 	"github.com/fwc-dev/fwc/ci"
 	"github.com/fwc-dev/fwc/internal/atomicfile"
 	"github.com/fwc-dev/fwc/internal/netns"
+	"github.com/fwc-dev/fwc/internal/termsafe"
 	"github.com/fwc-dev/fwc/lab"
+	"github.com/fwc-dev/fwc/ruleset"
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sys/unix"
 )
@@ -117,9 +120,29 @@ func runTests(c *cli.Context, s Streams) error {
 		}
 	}
 	if rep.Failed > 0 {
+		warnAbsent(s, op.Snapshot, specs, rep)
 		return &quietError{exitFailure}
 	}
 	return nil
+}
+
+// warnAbsent says of specs with tests that failed which interfaces the rules name
+// and the spec's router does not have: a network without "as NAME" is eth0, and a
+// rule with another name is met by nothing.
+func warnAbsent(s Streams, snap *ruleset.Snapshot, specs []*lab.Spec, rep *lab.Report) {
+	for _, spec := range specs {
+		failed := slices.ContainsFunc(rep.Results, func(r lab.Result) bool { return r.Spec == spec.File && !r.OK })
+		absent := lab.AbsentInterfaces(snap, spec)
+		if !failed || len(absent) == 0 {
+			continue
+		}
+		var have []string
+		for _, m := range spec.Interfaces(lab.RouterName) {
+			have = append(have, m.Interface)
+		}
+		fmt.Fprintf(s.Err, "fwc: warning: rules name %s, and the router of %s has %s: \"router: ADDRESS as NAME\" names its interfaces\n",
+			termsafe.String(strings.Join(absent, ", ")), termsafe.String(spec.File), termsafe.String(strings.Join(have, ", ")))
+	}
 }
 
 func reportTests(c *cli.Context, s Streams, rep *lab.Report) error {
