@@ -145,6 +145,9 @@ func classifyTrust(err error) (int, string) {
 		case artifact.ErrVersion:
 			return exitUntrusted, "this fwc is older than the artifact: upgrade it"
 		}
+		if a == errNoArtifact {
+			return exitUntrusted, "this wants what fwc build writes, not a script or a raw dump; if it is that, fetch the file again"
+		}
 		return exitUntrusted, "fetch the file again from where it was built"
 	}
 	return 0, ""
