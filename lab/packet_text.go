@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"cmp"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -67,6 +68,16 @@ func ParsePacket(text string) (Packet, error) {
 	return p, nil
 }
 
+// valueForms say what the words take that take no plain number.
+var valueForms = map[string]string{
+	"type":    "a number, or TYPE/CODE such as 8/0",
+	"flags":   "some of FIN,SYN,RST,PSH,ACK,URG",
+	"mac":     "six bytes such as 02:00:00:00:00:01",
+	"payload": "hexadecimal digits behind 0x",
+	"ttl":     "a number up to 255",
+	"tos":     "a number up to 255",
+}
+
 // word reads one word with its value and returns how many words that were.
 func (p *Packet) word(rest []string) (int, error) {
 	switch rest[0] {
@@ -110,7 +121,10 @@ func (p *Packet) word(rest []string) (int, error) {
 		p.Flags, err = parseFlags(v)
 	case "mac":
 		var m net.HardwareAddr
-		if m, err = net.ParseMAC(v); err == nil && len(m) == 6 {
+		if m, err = net.ParseMAC(v); err == nil {
+			if len(m) != 6 {
+				return 0, fmt.Errorf("%s %q is no value: want %s", rest[0], v, valueForms["mac"])
+			}
 			p.MAC = [6]byte(m)
 		}
 	case "payload":
@@ -122,7 +136,7 @@ func (p *Packet) word(rest []string) (int, error) {
 		return 0, fmt.Errorf("%q is no word of a packet", rest[0])
 	}
 	if err != nil {
-		return 0, fmt.Errorf("%s %q is no value", rest[0], rest[1])
+		return 0, fmt.Errorf("%s %q is no value: want %s", rest[0], rest[1], cmp.Or(valueForms[rest[0]], "a number"))
 	}
 	return 2, nil
 }
