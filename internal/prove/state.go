@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/fwc-dev/fwc/lab"
 	"github.com/fwc-dev/fwc/ruleset/packets"
@@ -110,17 +111,23 @@ func stateBefore(q *packets.Packet) uint8 {
 }
 
 // early says whether the rules that the packet meets before its connection's
-// translation treat it, as it comes in, in another way.
+// translation treat it, as it comes in, in another way, or keep it from being
+// tracked, so that it is not translated at all.
 func (p *plan) early() bool {
 	wire := p.packet
 	wire.Dst = p.send.Dst
 	for i, space := range p.spaces {
 		was, is := before(p.ways[i].Steps), before(space.Follow(p.region.Journey, wire).Steps)
-		if !slices.Equal(was, is) {
+		if !slices.Equal(was, is) || slices.ContainsFunc(is, untracks) {
 			return true
 		}
 	}
 	return false
+}
+
+func untracks(s packets.Step) bool {
+	text := " " + s.Text
+	return strings.Contains(text, " -j CT --notrack") || strings.Contains(text, " -j NOTRACK")
 }
 
 // before are the steps ahead of the nat table's hook.

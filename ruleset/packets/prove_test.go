@@ -33,8 +33,13 @@ func TestProveMutations(t *testing.T) {
 		}
 		want, limit = n/20, 24*time.Hour
 	}
-	seed := packets.SeedOf(t)
-	t.Logf("seed %d", seed)
+	// What no random ruleset has shown yet is make prove's to find: it draws a
+	// seed. Without it this holds what was found.
+	seed := uint64(20)
+	if os.Getenv("FWC_PROVE") != "" || os.Getenv("FWC_SEED") != "" {
+		seed = packets.SeedOf(t)
+	}
+	t.Logf("FWC_SEED=%d", seed)
 	start := time.Now()
 	first, _ := strconv.ParseUint(os.Getenv("FWC_ROUND"), 10, 64)
 	proved, unproved, large := 0, 0, 0
