@@ -11,7 +11,7 @@ import (
 // Options bound a comparison. The zero value has bounds that fit a build
 // server.
 type Options struct {
-	// MaxNodes bounds the memory: about 40 bytes for each. 0 is 6 million.
+	// MaxNodes bounds the memory: about 40 bytes for each. 0 is 12 million.
 	MaxNodes int
 	// MaxRegions and MaxBoxes bound what is reported: the regions of a journey
 	// and the boxes of a region. 0 is 200 and 64. Where they cut, the report
@@ -21,7 +21,7 @@ type Options struct {
 
 func (o *Options) defaults() {
 	if o.MaxNodes == 0 {
-		o.MaxNodes = 6_000_000
+		o.MaxNodes = 12_000_000
 	}
 	if o.MaxRegions == 0 {
 		o.MaxRegions = 200
