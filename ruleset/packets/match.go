@@ -19,9 +19,6 @@ type reader struct {
 	// sourceHook says that the rule's chain hangs on hooks that translate
 	// sources.
 	sourceHook bool
-	// templated says that the rule stands in table raw, where CT gives packets
-	// a template, which tests of connections take for one (nf_ct_get).
-	templated bool
 	// unknown counts the unknowns of the rule that is read.
 	unknown int
 	// asksFor are the destinations of the rule that is read, nil for any.

@@ -19,9 +19,6 @@ func hasConnection(v6 bool) *condition {
 func (r *reader) mark(m *xtables.Module) (*condition, error) {
 	f := fieldMark
 	if m.Name == "connmark" {
-		if r.templated {
-			return r.unknownMatch(moduleText(m), "raw", false), nil
-		}
 		f = fieldConnmark
 	}
 	c, err := r.each(m, func(o *xtables.Option) (*condition, error) {
@@ -38,9 +35,6 @@ func (r *reader) mark(m *xtables.Module) (*condition, error) {
 // and a packet without a connection matches if it was asked for and fits,
 // whatever else the rule asks.
 func (r *reader) conntrack(m *xtables.Module) (*condition, error) {
-	if r.templated {
-		return r.unknownMatch(moduleText(m), "raw", false), nil
-	}
 	state, rest := yes, []*condition(nil)
 	asked := false
 	for i := range m.Options {

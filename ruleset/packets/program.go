@@ -108,7 +108,6 @@ func (p *program) table(r *reader, shared *specs, key tableKey, t *ruleset.Table
 			c.policy = action{kind: finish, final: Drop, effect: noEffect}
 		}
 		r.sourceHook = sources[c.name]
-		r.templated = t.Name == "raw" && r.tracking&templates != 0
 		c.rules = make([]rule, len(t.Chains[i].Rules))
 		for j := range c.rules {
 			if err := p.rule(r, shared, c, j, &t.Chains[i].Rules[j], names); err != nil {
@@ -141,9 +140,6 @@ func (p *program) rule(r *reader, shared *specs, c *chain, j int, source *rulese
 		r.scope = p.scope(c, j)
 	}
 	key := string(r.backend) + " " + source.Text
-	if r.templated {
-		key = "templated " + key
-	}
 	known := shared.conditions[key]
 	r.unknown, r.recorded = 0, ""
 	if known == nil || own || sets {
