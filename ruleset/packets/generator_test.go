@@ -267,7 +267,7 @@ func (g *generator) target(table, chain, proto string, jumps []string) string {
 	mark := pick(g, "--set-xmark 0x1/0xffffffff", "--set-xmark 0x2/0x3", "--set-xmark 0x10/0x0", "--set-xmark 0x10/0x10", "--set-xmark 0x0/0xffffffff")
 	switch {
 	case table == "raw" && g.chance(40):
-		return pick(g, "-j CT --notrack", "-j CT --notrack", "-j CT --ctevents new")
+		return "-j CT --notrack"
 	case table == "mangle" && g.chance(60):
 		hl := "-j TTL --ttl-set 50"
 		if g.v6 {
