@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -51,8 +52,22 @@ type Lint struct {
 	Findings []Finding        `json:"findings"`
 	// Unread names what is there and not looked at, such as "bridge".
 	Unread []string `json:"unread,omitempty"`
+	// Partial are chains that Findings has only a part of.
+	Partial []Partial `json:"partial,omitempty"`
 
 	dump bool
+}
+
+// Partial are chains of a table whose packets could not be followed: of them
+// Findings has what shows without.
+type Partial struct {
+	Family  ruleset.Family  `json:"family"`
+	Backend ruleset.Backend `json:"backend"`
+	Table   string          `json:"table"`
+	Chains  []string        `json:"chains"`
+	Why     string          `json:"why"`
+	// Err is Why, of packets.Unseen.
+	Err error `json:"-"`
 }
 
 // Finding is one remark on a rule, or on a chain: then Index is 0.
@@ -81,8 +96,15 @@ func NewLint(ctx context.Context, s Side, opt LintOptions) (*Lint, error) {
 		return nil, err
 	}
 	l := &Lint{Schema: LintSchemaName, File: head(s), Summary: map[Severity]int{}, Findings: []Finding{}, Unread: unread(s.Snapshot), dump: opt.Dump}
-	for i := range found {
-		f := &found[i]
+	for _, u := range found.Unseen {
+		why := u.Err.Error()
+		if loop := (*packets.LoopError)(nil); errors.As(u.Err, &loop) {
+			why = "chain " + loop.Chain + " calls itself"
+		}
+		l.Partial = append(l.Partial, Partial{Family: u.Family, Backend: u.Backend, Table: valid(u.Table), Chains: valids(u.Chains), Why: valid(why), Err: u.Err})
+	}
+	for i := range found.Findings {
+		f := &found.Findings[i]
 		if opt.Dump && f.Kind == packets.FamilyOpen {
 			continue
 		}
@@ -116,6 +138,18 @@ func unread(s *ruleset.Snapshot) (out []string) {
 	}
 	return out
 }
+
+// String names the chains, and why: "ip filter INPUT, FORWARD: too many …".
+func (p *Partial) String() string {
+	names := p.Chains
+	if more := len(names) - mostChains; more > 0 {
+		names = append(slices.Clone(names[:mostChains]), fmt.Sprintf("and %s more", grouped(more)))
+	}
+	return fmt.Sprintf("%s %s %s: %s", p.Family, p.Table, strings.Join(names, ", "), p.Why)
+}
+
+// mostChains is how many chains of a table are named.
+const mostChains = 5
 
 // JSON writes the findings as one indented JSON document, see LintSchema.
 func (l *Lint) JSON(out io.Writer) error {

@@ -31,6 +31,9 @@ func (l *Lint) Text(out io.Writer, opt TextOptions) error {
 	if len(l.Unread) > 0 {
 		fmt.Fprintf(t, "note: not looked at: %s\n", termsafe.String(strings.Join(l.Unread, ", ")))
 	}
+	for i := range l.Partial {
+		fmt.Fprintf(t, "note: looked at rule by rule only: %s\n", termsafe.String(l.Partial[i].String()))
+	}
 	fmt.Fprintf(t, "%s: %s\n", t.paint(bold, termsafe.String(l.File.describe())), l.Headline())
 	return t.Flush()
 }

@@ -3,9 +3,11 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/fwc-dev/fwc/ci"
+	"github.com/fwc-dev/fwc/ruleset/packets"
 	"github.com/urfave/cli/v2"
 )
 
@@ -53,10 +55,24 @@ func lintCommand(s Streams) *cli.Command {
 			if err != nil {
 				return err
 			}
+			if len(lint.Partial) > 0 {
+				return partialError(name, lint)
+			}
 			if c.Bool("exit-code") && len(lint.Findings) > 0 {
 				return &quietError{exitFailure}
 			}
 			return nil
 		},
 	}
+}
+
+// partialError says why a lint is not whole: a check that did not look at all
+// must not pass for one that did.
+func partialError(name string, l *ci.Lint) error {
+	p := &l.Partial[0]
+	err := fmt.Errorf("%s: %s", name, p.String())
+	if errors.As(p.Err, new(*packets.LoopError)) {
+		return hintf(err, "no kernel loads chains that lead back to themselves: take one of the jumps away")
+	}
+	return hintf(err, "an ipset in place of rules for each address leaves fewer kinds of packets")
 }

@@ -117,7 +117,7 @@ func BenchmarkLint(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				b.ReportMetric(float64(len(found)), "findings")
+				b.ReportMetric(float64(len(found.Findings)), "findings")
 			}
 			b.ReportMetric((processorTime()-start)/float64(b.N), "cpu-s/op")
 		})

@@ -3,6 +3,7 @@ package packets
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -96,43 +97,61 @@ func (s *Step) name() string {
 	return fmt.Sprintf("%s rule %d", s.Chain, s.Index)
 }
 
-// Lint returns remarks on the IPv4 and IPv6 tables of a snapshot, in the order
-// of its tables, chains and rules. It claims nothing that it cannot show:
-// each table is looked at as if the ones before let everything pass. Errors are
-// those of Diff.
-func Lint(ctx context.Context, s *ruleset.Snapshot, opts Options) ([]Finding, error) {
+// LintReport is what Lint says of a snapshot.
+type LintReport struct {
+	// Findings are in the order of the snapshot's tables, chains and rules.
+	Findings []Finding
+	// Unseen are the chains whose packets could not be followed.
+	Unseen []Unseen
+}
+
+// Unseen are chains of a table of which Findings has only what shows without
+// their packets: what comes to no rule, or to one that an equal rule or one
+// without conditions takes all from.
+type Unseen struct {
+	Family  ruleset.Family
+	Backend ruleset.Backend
+	Table   string
+	Chains  []string // in the table's order
+	// Err says why: it wraps ErrTooLarge, or is a *LoopError.
+	Err error
+}
+
+// Lint returns remarks on the IPv4 and IPv6 tables of a snapshot. It claims
+// nothing that it cannot show: each table is looked at as if the ones before
+// let everything pass. Errors are the context's, and those of rules that no
+// parser of dumps lets through.
+func Lint(ctx context.Context, s *ruleset.Snapshot, opts Options) (*LintReport, error) {
 	opts.defaults()
-	var out []Finding
+	out := &LintReport{}
 	programs := map[ruleset.Family]*program{}
 	for _, family := range []ruleset.Family{ruleset.IPv4, ruleset.IPv6} {
 		u := newSharedUniverse(family, s)
 		p, err := load(u, &specs{map[string]*xtables.Spec{}, map[string]*reading{}}, s, family, nil)
-		if err != nil {
+		if err != nil && !errors.As(err, new(*LoopError)) {
 			return nil, fmt.Errorf("%s: %w", family, err)
 		}
 		programs[family] = p
-		if len(p.list) == 0 {
-			continue
-		}
-		err = guard(func() {
-			l := &linter{differ: differ{builder: prepare(ctx, opts.MaxNodes, u, p), old: p, new: p, opts: opts}}
-			l.family()
-			out = append(out, l.findings...)
-		})
-		if err != nil {
+		if err := lintFamily(ctx, out, p, opts); err != nil {
 			return nil, fmt.Errorf("%s: %w", family, err)
 		}
 	}
-	return append(out, openFamily(s, programs[ruleset.IPv4], programs[ruleset.IPv6])...), nil
+	out.Findings = append(out.Findings, openFamily(s, programs[ruleset.IPv4], programs[ruleset.IPv6])...)
+	return out, nil
 }
 
-// linter looks at one family.
+// linter looks at tables of one family.
 type linter struct {
 	differ
-	findings []Finding
-	visits   map[*chain][]*visit
+	found  map[*chain][]Finding
+	done   map[*chain]bool
+	visits map[*chain][]*visit
 	// alters are the fields that a chain and what it leads to change.
 	alters map[*chain][fields]bool
+	// changed are those that any rule of the family does.
+	changed [fields]bool
+	// others has the effects of the tables that are not looked at.
+	others *program
 }
 
 // visit is a chain at a hook, and the packets that come to it there, in what
@@ -147,26 +166,12 @@ type visit struct {
 	blocks map[int]node
 }
 
-func (l *linter) family() {
-	l.visits, l.alters = map[*chain][]*visit{}, map[*chain][fields]bool{}
-	for _, t := range l.new.list {
-		l.table(t)
-	}
-}
-
 // entries are the hooks of a base chain with the packets that come there.
 func (l *linter) entries(c *chain) []*visit {
 	var out []*visit
-	var changed [fields]bool
-	for _, t := range l.new.list {
-		for _, c := range t.list {
-			for i := range c.rules {
-				l.u.changed(&changed, &c.rules[i].action.effect)
-			}
-		}
-	}
+	changed := l.changed
 	for _, j := range Journeys {
-		domain := l.forget(l.domain(possible(j, l.u.v6, l.new.native, l.new.stateful())), &changed)
+		domain := l.forget(l.domain(possible(j, l.u.v6, l.new.native, l.stateful)), &changed)
 		for _, s := range l.new.stages(j) {
 			if !slices.Contains(s.chains[:], c) {
 				continue
@@ -182,7 +187,8 @@ func (l *linter) entries(c *chain) []*visit {
 	return out
 }
 
-// table visits the chains of a table, each after all that lead to it.
+// table visits the chains of a table that has no loops, each after all that
+// lead to it.
 func (l *linter) table(t *table) {
 	order := callersFirst(t)
 	l.alter(order)
@@ -193,9 +199,8 @@ func (l *linter) table(t *table) {
 		for _, v := range l.visits[c] {
 			l.walk(v)
 		}
-	}
-	for _, c := range t.list {
 		l.chain(c)
+		l.done[c] = true
 	}
 }
 
@@ -231,37 +236,41 @@ func callersFirst(t *table) []*chain {
 	return out
 }
 
-func (l *linter) find(kind FindingKind, s Step, by ...Step) {
-	l.findings = append(l.findings, Finding{Kind: kind, Family: l.new.family, Step: s, By: by})
+func (l *linter) find(kind FindingKind, c *chain, s Step, by ...Step) {
+	l.found[c] = append(l.found[c], Finding{Kind: kind, Family: c.table.family, Step: s, By: by})
 }
 
 // chain adds the findings of a chain.
 func (l *linter) chain(c *chain) {
 	visits := l.visits[c]
 	if !c.base && !slices.ContainsFunc(visits, func(v *visit) bool { return v.reach != falseNode }) {
-		l.find(UnusedChain, Step{Backend: c.table.backend, Table: c.table.name, Chain: c.name})
+		l.find(UnusedChain, c, c.step())
 		return
 	}
 	for i := range c.rules {
 		r := &c.rules[i]
 		if to := c.table.chains[r.action.chain]; to != nil && len(to.rules) == 0 {
-			l.find(EmptyJump, r.step())
+			l.find(EmptyJump, c, r.step())
 		}
 		alive := slices.ContainsFunc(visits, func(v *visit) bool { return v.hits[i] != falseNode })
 		switch {
 		case !alive:
-			l.find(NeverMatches, r.step(), l.takers(visits, i)...)
+			l.find(NeverMatches, c, r.step(), l.takers(visits, i)...)
 		case l.acceptsAll(visits, r):
-			l.find(AcceptsAll, r.step())
+			l.find(AcceptsAll, c, r.step())
 		default:
 			if by := l.replaced(visits, i); by != nil {
-				l.find(ChangesNothing, r.step(), by...)
+				l.find(ChangesNothing, c, r.step(), by...)
 			}
 		}
 		if by := l.lateEstablished(visits, i); by != nil && alive {
-			l.find(LateEstablished, r.step(), *by)
+			l.find(LateEstablished, c, r.step(), *by)
 		}
 	}
+}
+
+func (c *chain) step() Step {
+	return Step{Backend: c.table.backend, Table: c.table.name, Chain: c.name}
 }
 
 func sortSteps(list []Step) []Step {

@@ -8,7 +8,7 @@ import (
 
 // openFamily finds the hooks that IPv4 closes and IPv6 leaves open.
 func openFamily(s *ruleset.Snapshot, four, six *program) []Finding {
-	if four.native || six.native || ipv6Disabled(s) {
+	if four.native || six.native || ipv6Disabled(s) || four.acyclic() != nil || six.acyclic() != nil {
 		return nil
 	}
 	var out []Finding

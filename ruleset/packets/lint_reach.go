@@ -40,8 +40,7 @@ func (l *linter) walk(v *visit) {
 			gone, block = l.or(gone, l.orAll(block)), nil
 		}
 		if changed != nil {
-			gone = l.not(l.forget(l.not(gone), changed))
-			reach = l.forget(reach, changed)
+			reach, gone = l.forget(l.less(reach, gone), changed), falseNode
 		}
 	}
 }

@@ -39,7 +39,7 @@ func (l *linter) takers(visits []*visit, i int) []Step {
 // acceptsAll says whether a rule of the filter's hooks for what comes in or
 // through accepts all packets.
 func (l *linter) acceptsAll(visits []*visit, r *rule) bool {
-	if r.action.kind != accept || r.chain.table.name != "filter" || r.chain.name != "INPUT" && r.chain.name != "FORWARD" {
+	if !r.acceptsFilter() {
 		return false
 	}
 	for _, v := range visits {
@@ -48,6 +48,11 @@ func (l *linter) acceptsAll(visits []*visit, r *rule) bool {
 		}
 	}
 	return true
+}
+
+// acceptsFilter says whether a rule accepts in one of those hooks.
+func (r *rule) acceptsFilter() bool {
+	return r.action.kind == accept && r.chain.table.name == "filter" && (r.chain.name == "INPUT" || r.chain.name == "FORWARD")
 }
 
 // verdict is what two rules must share to be as good as one another.

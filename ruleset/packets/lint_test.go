@@ -52,7 +52,7 @@ func TestLint(t *testing.T) {
 				t.Fatal(err)
 			}
 			var got []string
-			for _, f := range found {
+			for _, f := range found.Findings {
 				got = append(got, fmt.Sprintf("%s %s %d: %s", f.Kind, f.Chain, f.Index, f.Words()))
 			}
 			if diff := cmp.Diff(tt.want, got); diff != "" {
@@ -79,7 +79,7 @@ func TestLintHoldsAgainstDiff(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, f := range found {
+		for _, f := range found.Findings {
 			if f.Kind != NeverMatches && f.Kind != ChangesNothing {
 				continue
 			}

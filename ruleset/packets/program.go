@@ -219,42 +219,49 @@ func (e *LoopError) Error() string {
 	return fmt.Sprintf("%s %s: chain %s calls itself", e.Family, e.Table, e.Chain)
 }
 
-// acyclic refuses chains that call themselves. It walks without recursion:
-// the depth of a dump's chains has no bound.
+// acyclic refuses chains that call themselves.
 func (p *program) acyclic() error {
 	for _, t := range p.list {
-		const fresh, open, done = 0, 1, 2
-		state := make(map[*chain]int, len(t.chains))
-		type frame struct {
-			c    *chain
-			next int
+		if err := t.acyclic(); err != nil {
+			return err
 		}
-		for _, root := range t.list {
-			if state[root] != fresh {
+	}
+	return nil
+}
+
+// acyclic walks without recursion: the depth of a dump's chains has no bound.
+func (t *table) acyclic() error {
+	const fresh, open, done = 0, 1, 2
+	state := make(map[*chain]int, len(t.chains))
+	type frame struct {
+		c    *chain
+		next int
+	}
+	for _, root := range t.list {
+		if state[root] != fresh {
+			continue
+		}
+		state[root] = open
+		stack := []frame{{root, 0}}
+		for len(stack) > 0 {
+			f := &stack[len(stack)-1]
+			if f.next == len(f.c.rules) {
+				state[f.c] = done
+				stack = stack[:len(stack)-1]
 				continue
 			}
-			state[root] = open
-			stack := []frame{{root, 0}}
-			for len(stack) > 0 {
-				f := &stack[len(stack)-1]
-				if f.next == len(f.c.rules) {
-					state[f.c] = done
-					stack = stack[:len(stack)-1]
-					continue
-				}
-				a := &f.c.rules[f.next].action
-				f.next++
-				if a.kind != jump && a.kind != jumpAway {
-					continue
-				}
-				called := t.chains[a.chain]
-				switch state[called] {
-				case open:
-					return &LoopError{p.family, t.name, called.name}
-				case fresh:
-					state[called] = open
-					stack = append(stack, frame{called, 0})
-				}
+			a := &f.c.rules[f.next].action
+			f.next++
+			if a.kind != jump && a.kind != jumpAway {
+				continue
+			}
+			called := t.chains[a.chain]
+			switch state[called] {
+			case open:
+				return &LoopError{t.family, t.name, called.name}
+			case fresh:
+				state[called] = open
+				stack = append(stack, frame{called, 0})
 			}
 		}
 	}
