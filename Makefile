@@ -81,7 +81,7 @@ test-html:
 # What packet space says of a packet, and what this kernel does with it; and the
 # examples of diffs, one for each twenty packets.
 prove: deps
-	$(SUDO) env FWC_PROVE=$(PROVE) go test -count 1 -timeout 120m -v -run 'TestAgreesWithKernel|TestProveMutations' ./ruleset/packets
+	$(SUDO) env FWC_PROVE=$(PROVE) go test -count 1 -timeout 120m -v -run 'TestDiffAgreesWithTrace|TestAgreesWithKernel|TestProveMutations' ./ruleset/packets
 
 # Programs that know nothing of fwc verify artifacts: cosign 3, which is built
 # into a directory of the user's caches unless FWC_COSIGN names one, and a shell.

@@ -13,16 +13,27 @@ import (
 // makeable makes the packet be in its state, or says why that cannot be.
 func (p *plan) makeable() string {
 	p.send = p.base()
-	q := &p.packet
-	switch q.State {
+	why := ""
+	switch p.packet.State {
 	case packets.StateEstablished:
-		return p.established()
+		why = p.established()
 	case packets.StateRelated:
-		return p.related()
+		why = p.related()
 	case packets.StateInvalid:
 		p.invalid()
 	}
-	return ""
+	if why == "" && (p.connection != nil || p.expected) && p.zoned() {
+		return "a rule has its connection looked for in a zone of its own"
+	}
+	return why
+}
+
+// zoned says whether a CT rule gives the packet a zone on either side: it has no
+// part in the connections of the others (nf_conntrack_in).
+func (p *plan) zoned() bool {
+	return slices.ContainsFunc(append(slices.Clone(p.ways[0].Steps), p.ways[1].Steps...), func(s packets.Step) bool {
+		return strings.Contains(s.Text, " -j CT ") && strings.Contains(s.Text, " --zone")
+	})
 }
 
 // reversed is a packet of the other direction.

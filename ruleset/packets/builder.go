@@ -120,6 +120,8 @@ func (b *builder) test(c *condition, at place) node {
 		n := constant(number(stateInvalid))
 		if at.tracked {
 			n = f.encode(b.store, set, c.field.limit(b.v6), trueNode, falseNode)
+		} else if g := &b.fields[fieldTemplate]; g.used {
+			n = b.make2(g.levels[0], n, constant(number(stateNew)))
 		}
 		if g := &b.fields[fieldNotrack]; g.used {
 			n = b.make2(g.levels[0], n, constant(number(stateUntracked)))

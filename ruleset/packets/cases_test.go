@@ -26,6 +26,17 @@ func TestCases(t *testing.T) {
 		{"lo has none", "filter -A INPUT -m mac ! --mac-source 02:00:00:00:00:42 -j DROP", "udp 192.0.2.1:4 > 192.0.2.2:6 in lo"},
 		{"a template, then no tracking", "raw -A PREROUTING -j CT --ctevents new\nraw -A PREROUTING -j CT --notrack\nfilter -A FORWARD -m conntrack --ctstate UNTRACKED -j DROP", through},
 		{"no tracking, then a template", "raw -A PREROUTING -j CT --notrack\nraw -A PREROUTING -j CT --ctevents new\nfilter -A FORWARD -m conntrack --ctstate UNTRACKED -j DROP", through},
+		{"a template is a new connection", "raw -A PREROUTING -p udp -m conntrack --ctstate NEW -j DROP\nraw -A PREROUTING -s 172.16.0.1/32 -j CT --ctevents new\n" +
+			"raw -A PREROUTING -p udp -m conntrack --ctstate NEW --ctdir ORIGINAL -j MARK --set-xmark 0x1/0x1\nraw -A PREROUTING -m connmark --mark 0x0 -j MARK --set-xmark 0x2/0x2\n" +
+			"raw -A PREROUTING -m conntrack --ctstate INVALID -j DROP", through + "\ntcp 172.16.0.1:4 > 10.0.0.1:6 in eth0\nudp 172.16.0.2:4 > 10.0.0.1:6 in eth0"},
+		{"all else of a template is zero", "raw -A PREROUTING -j CT --zone 1\nraw -A PREROUTING -m conntrack --ctproto 17 -j DROP\nraw -A PREROUTING -m conntrack --ctorigsrc 172.16.0.0/12 -j DROP\n" +
+			"raw -A PREROUTING -m conntrack ! --ctreplsrc 0.0.0.0/8 -j DROP\nraw -A PREROUTING -m conntrack --ctstatus CONFIRMED -j MARK --set-xmark 0x1/0x1\n" +
+			"raw -A PREROUTING -m conntrack ! --ctstatus CONFIRMED,EXPECTED -j DROP\nraw -A PREROUTING -m conntrack --ctorigsrcport 0:3 -j MARK --set-xmark 0x2/0x2\n" +
+			"raw -A PREROUTING -m helper ! --helper ftp -j MARK --set-xmark 0x4/0x4\nraw -A PREROUTING -m connlabel ! --label 2 -j MARK --set-xmark 0x8/0x8\n" +
+			"raw -A PREROUTING -m connbytes ! --connbytes 9:100 --connbytes-mode bytes --connbytes-dir both -j DROP", through},
+		{"a template has no mark to restore", "raw -A PREROUTING -j MARK --set-xmark 0xff/0xffffffff\nraw -A PREROUTING -s 172.16.0.1/32 -j CT --ctevents new\nraw -A PREROUTING -j CONNMARK --restore-mark --nfmask 0xf --ctmask 0xff",
+			through + "\nudp 172.16.0.2:4 > 10.0.0.1:6 in eth0"},
+		{"a template's mark is no connection's", "raw -A PREROUTING -j CT --ctevents new\nraw -A PREROUTING -j CONNMARK --set-xmark 0x5/0xffffffff\nfilter -A FORWARD -m connmark --mark 0x5 -j DROP", through},
 		{"a connection's protocol", "filter -A FORWARD -m conntrack --ctproto 17 -j DROP", through + "\nicmp 172.16.0.1 > 10.0.0.1 type 3/1 in eth0 about holds -m conntrack --ctproto 17"},
 		{"where answers come from", "mangle -A PREROUTING -m conntrack --ctreplsrc 10.0.0.9 -j MARK --set-xmark 0x1/0xffffffff\nnat -A PREROUTING -p udp -j DNAT --to-destination 10.0.0.9\n" +
 			"filter -A FORWARD -m conntrack --ctreplsrc 10.0.0.9 -m mark --mark 0x0 -j DROP", through + " holds -m conntrack --ctreplsrc 10.0.0.9, after DNAT --to-destination 10.0.0.9"},

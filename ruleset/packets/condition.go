@@ -30,6 +30,14 @@ var (
 	no  = &condition{op: never}
 )
 
+// constant is yes or no.
+func constant(b bool) *condition {
+	if b {
+		return yes
+	}
+	return no
+}
+
 func allOf(kids ...*condition) *condition {
 	var out []*condition
 	for _, k := range kids {

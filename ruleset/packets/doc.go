@@ -63,9 +63,8 @@
 // to a walk rule by rule. What is left out: a packet that OUTPUT translates or
 // marks may be routed anew, and is taken to leave by the interface it was
 // routed to first; a counting match that a packet meets twice, in a chain that
-// two rules lead to, is one unknown; a test of connections in raw behind a CT
-// that gives a template, which it takes for a new connection; a packet that
-// comes in by lo was tracked when it was sent, which NOTRACK in PREROUTING does
-// not undo; a shift of CONNMARK, HMARK and SET --map-set
-// are told as remarks, and marks that they make are not followed.
+// two rules lead to, is one unknown; a packet that comes in by lo was tracked
+// when it was sent, which NOTRACK in PREROUTING does not undo; a shift of
+// CONNMARK, HMARK and SET --map-set are told as remarks, and marks that they make
+// are not followed, nor is one that CONNMARK gives a template in table raw.
 package packets

@@ -153,7 +153,9 @@ func (g *generator) rule(table, chain string, jumps []string) string {
 		add(g.not(20) + "-o " + g.interfaceName())
 	}
 	add(rest)
-	if g.chance(35) {
+	if table == "raw" && g.chance(40) {
+		add(g.ofTemplate())
+	} else if g.chance(35) {
 		add(g.module(table, chain, base))
 	}
 	target := g.target(table, chain, proto, jumps)
@@ -182,6 +184,28 @@ func (g *generator) another(target, rule string) string {
 	}
 	n := min(p.Bits()+pick(g, 0, 0, 0, 1, 3), p.Addr().BitLen())
 	return "-j NETMAP --to " + netip.PrefixFrom(g.address(), n).Masked().String()
+}
+
+// ofTemplate is a match that CT's templates answer where they stand for the
+// packet's connection.
+func (g *generator) ofTemplate() string {
+	zero, other := "0.0.0.0/8", "10.1.0.1"
+	if g.v6 {
+		zero, other = "::/16", "fd00:1::1"
+	}
+	return pick(g, "-m conntrack "+g.not(25)+"--ctstate "+pick(g, "NEW", "NEW", "INVALID", "UNTRACKED", "NEW,UNTRACKED", "ESTABLISHED", "SNAT", "DNAT,INVALID"),
+		"-m state --state "+pick(g, "NEW", "INVALID", "UNTRACKED"),
+		"-m conntrack --ctdir "+pick(g, "ORIGINAL", "REPLY"),
+		"-m conntrack --ctstate NEW,INVALID --ctdir "+pick(g, "ORIGINAL", "REPLY"),
+		"-m conntrack "+g.not(30)+"--ctproto 17",
+		"-m conntrack "+g.not(30)+"--ctorigsrc "+pick(g, zero, other),
+		"-m conntrack "+g.not(30)+"--ctrepldst "+pick(g, zero, other),
+		"-m conntrack "+g.not(30)+"--ctorigsrcport "+pick(g, "0:5", "7"),
+		"-m conntrack "+g.not(30)+"--ctstatus "+pick(g, "NONE", "CONFIRMED", "ASSURED", "EXPECTED,CONFIRMED"),
+		"-m connmark "+g.not(30)+"--mark "+pick(g, "0x0", "0x1", "0x0/0xf", "0x4/0x4"),
+		"-m helper "+g.not(50)+"--helper ftp",
+		"-m connlabel "+g.not(50)+"--label 3",
+		"-m connbytes "+g.not(50)+"--connbytes 0:100 --connbytes-mode bytes --connbytes-dir both")
 }
 
 func (g *generator) module(table, chain string, base bool) string {
@@ -266,8 +290,9 @@ func (g *generator) target(table, chain, proto string, jumps []string) string {
 	}
 	mark := pick(g, "--set-xmark 0x1/0xffffffff", "--set-xmark 0x2/0x3", "--set-xmark 0x10/0x0", "--set-xmark 0x10/0x10", "--set-xmark 0x0/0xffffffff")
 	switch {
-	case table == "raw" && g.chance(40):
-		return "-j CT --notrack"
+	case table == "raw" && g.chance(50):
+		return pick(g, "-j CT --notrack", "-j CT --notrack", "-j CT --ctevents new", "-j CT --ctevents new", "-j CT --zone 1",
+			"-j CONNMARK --restore-mark --nfmask 0x3 --ctmask 0xff")
 	case table == "mangle" && g.chance(60):
 		hl := "-j TTL --ttl-set 50"
 		if g.v6 {

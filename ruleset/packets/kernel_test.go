@@ -442,6 +442,9 @@ func (l *lab) foretell(p *probe, space *Space) bool {
 	t := tracer{program: space.program, packet: p.Packet, journey: p.journey, effect: noEffect}
 	p.outcome, p.steps = t.run()
 	p.final = t.packet
+	if len(p.before) > 0 && slices.ContainsFunc(p.steps, func(s Step) bool { return strings.Contains(s.Text, " --zone ") }) {
+		return false // its connection is one of another zone
+	}
 	return p.journey != Output || l.route(p.final.Dst) == p.Out
 }
 

@@ -19,6 +19,9 @@ type reader struct {
 	// sourceHook says that the rule's chain hangs on hooks that translate
 	// sources.
 	sourceHook bool
+	// raw says that the rule stands in table raw, where no packet has a
+	// connection yet, but what CT gave it may be taken for one.
+	raw bool
 	// unknown counts the unknowns of the rule that is read.
 	unknown int
 	// asksFor are the destinations of the rule that is read, nil for any.
@@ -137,6 +140,9 @@ var blind = map[string]bool{"limit": true, "statistic": true, "quota": true, "ow
 func (r *reader) match(m *xtables.Module) (*condition, error) {
 	if known := modules[m.Name]; known != nil && !m.Opaque {
 		return known(r, m)
+	}
+	if known := rawModules[m.Name]; known != nil && r.raw && !m.Opaque {
+		return known(r, m), nil
 	}
 	// "! -m x --y" and "-m x --y" are one unknown and its opposite.
 	if len(m.Options) == 1 && m.Options[0].Negated && !m.Opaque {

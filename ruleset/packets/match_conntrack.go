@@ -23,12 +23,18 @@ func (r *reader) mark(m *xtables.Module) (*condition, error) {
 	}
 	c, err := r.each(m, func(o *xtables.Option) (*condition, error) {
 		v, mask, err := maskedNumber(o.Value(), 32)
-		return bitTest(f, v, mask), err
+		switch {
+		case f == fieldMark || !r.raw:
+			return bitTest(f, v, mask), err
+		case r.tracking&templateMarks != 0:
+			return r.ofTemplate(m, o), err
+		}
+		return constant(v == value{}), err
 	})
 	if err != nil || f == fieldMark {
 		return c, err
 	}
-	return allOf(hasConnection(r.v6), c), nil
+	return allOf(r.connected(), c), nil
 }
 
 // conntrack follows conntrack_mt of xt_conntrack.c: the state is asked first,
@@ -51,7 +57,11 @@ func (r *reader) conntrack(m *xtables.Module) (*condition, error) {
 			if n > 1 {
 				return nil, fmt.Errorf("direction %q", o.Value())
 			}
-			rest = append(rest, negateIf(o.Negated, is(fieldDir, n), r.v6))
+			c := is(fieldDir, n)
+			if r.raw {
+				c = constant(n == 0)
+			}
+			rest = append(rest, negateIf(o.Negated, c, r.v6))
 		case "--ctproto":
 			n, err := xtables.ProtocolNumber(o.Value())
 			if err != nil {
@@ -59,6 +69,10 @@ func (r *reader) conntrack(m *xtables.Module) (*condition, error) {
 			}
 			rest = append(rest, negateIf(o.Negated, r.connectionProtocol(m, o, n), r.v6))
 		default:
+			if r.raw {
+				rest = append(rest, negateIf(o.Negated, r.ofTemplate(m, o), r.v6))
+				continue
+			}
 			// The connection's own addresses, status and age: not of this
 			// packet's header. Where its answers come from changes with its
 			// destination.
@@ -72,9 +86,9 @@ func (r *reader) conntrack(m *xtables.Module) (*condition, error) {
 	if len(rest) == 0 {
 		return state, nil
 	}
-	c := allOf(append([]*condition{hasConnection(r.v6)}, rest...)...)
+	c := allOf(append([]*condition{r.connected()}, rest...)...)
 	if asked {
-		c = anyOf(c, negate(hasConnection(r.v6), r.v6))
+		c = anyOf(c, negate(r.connected(), r.v6))
 	}
 	return allOf(state, c), nil
 }
@@ -82,6 +96,9 @@ func (r *reader) conntrack(m *xtables.Module) (*condition, error) {
 // connectionProtocol is the test of the protocol of a packet's connection. That
 // of an ICMP error is the connection's that it is about.
 func (r *reader) connectionProtocol(m *xtables.Module, o *xtables.Option, n uint8) *condition {
+	if r.raw {
+		return constant(n == 0)
+	}
 	icmp := is(fieldProto, protoICMP)
 	if r.v6 {
 		icmp = is(fieldProto, protoICMPv6)
@@ -97,11 +114,14 @@ func (r *reader) states(list string) (*condition, error) {
 	var kinds []*condition
 	for name := range strings.SplitSeq(list, ",") {
 		switch name {
-		case "SNAT":
-			kinds = append(kinds, allOf(hasConnection(r.v6), is(fieldSNAT, 1)))
-			continue
-		case "DNAT":
-			kinds = append(kinds, allOf(hasConnection(r.v6), is(fieldDNAT, 1)))
+		case "SNAT", "DNAT":
+			f := fieldSNAT
+			if name == "DNAT" {
+				f = fieldDNAT
+			}
+			if !r.raw {
+				kinds = append(kinds, allOf(hasConnection(r.v6), is(f, 1)))
+			}
 			continue
 		}
 		n := slices.Index(stateNames[:], name)

@@ -119,7 +119,7 @@ func (p *program) stateful() bool {
 }
 
 func asksState(c *condition) bool {
-	if c.op == inSet && c.field == fieldState {
+	if c.op == inSet && (c.field == fieldState || c.field == fieldTemplate) {
 		return true
 	}
 	for _, k := range c.kids {

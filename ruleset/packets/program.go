@@ -107,7 +107,7 @@ func (p *program) table(r *reader, shared *specs, key tableKey, t *ruleset.Table
 		if t.Chains[i].Policy == "DROP" {
 			c.policy = action{kind: finish, final: Drop, effect: noEffect}
 		}
-		r.sourceHook = sources[c.name]
+		r.sourceHook, r.raw = sources[c.name], t.Name == "raw"
 		c.rules = make([]rule, len(t.Chains[i].Rules))
 		for j := range c.rules {
 			if err := p.rule(r, shared, c, j, &t.Chains[i].Rules[j], names); err != nil {
@@ -140,6 +140,9 @@ func (p *program) rule(r *reader, shared *specs, c *chain, j int, source *rulese
 		r.scope = p.scope(c, j)
 	}
 	key := string(r.backend) + " " + source.Text
+	if r.raw {
+		key = "raw " + key
+	}
 	known := shared.conditions[key]
 	r.unknown, r.recorded = 0, ""
 	if known == nil || own || sets {

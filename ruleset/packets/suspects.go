@@ -17,18 +17,19 @@ func (d *differ) suspects(j Journey) node {
 	for k := len(list) - 1; k >= 0; k-- {
 		h := list[k]
 		x, y := stageOf(old, h), stageOf(new, h)
-		if n != falseNode && n != trueNode {
-			n = d.before(n, h, x, y)
-		}
 		for i := range x.chains {
 			n = d.or(n, d.spot(x.chains[i], y.chains[i], h.place))
+		}
+		// Rules of the same hook may have changed the packet before.
+		if n != falseNode && n != trueNode {
+			n = d.before(n, h, x, y)
 		}
 	}
 	return n
 }
 
-// before is where packets come from that are in n after the stages of a hook:
-// n, and what rules there that change packets fit.
+// before is where packets come from that are in n at some rule of the stages of
+// a hook or after them: n, and what rules there that change packets fit.
 func (d *differ) before(n node, h hook, stages ...stage) node {
 	var changed [fields]bool
 	var makers []node

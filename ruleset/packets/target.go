@@ -146,11 +146,16 @@ func (r *reader) setMark(t *xtables.Module, a *action) (*condition, error) {
 }
 
 // setConnmark follows connmark_tg of xt_connmark.c; a packet without a
-// connection passes by.
+// connection passes by. In table raw it is about a template's mark, which stays
+// that for all packets to come and is no connection's.
 func (r *reader) setConnmark(t *xtables.Module, a *action) (*condition, error) {
-	if t.Option("--left-shift-mark") != nil || t.Option("--right-shift-mark") != nil {
+	restores := t.Option("--restore-mark") != nil
+	if r.raw && !restores {
+		return yes, nil
+	}
+	if t.Option("--left-shift-mark") != nil || t.Option("--right-shift-mark") != nil || r.raw && r.tracking&templateMarks != 0 {
 		a.effect.notes = int32(r.note(0, targetText(t)))
-		return hasConnection(r.v6), nil
+		return r.connected(), nil
 	}
 	mask := func(name string) (uint32, error) {
 		o := t.Option(name)
@@ -171,7 +176,9 @@ func (r *reader) setConnmark(t *xtables.Module, a *action) (*condition, error) {
 	switch {
 	case t.Option("--save-mark") != nil:
 		a.effect.connmark = linear{mark: nf, connmark: ^ct}
-	case t.Option("--restore-mark") != nil:
+	case restores && r.raw:
+		a.effect.mark = linear{mark: ^nf}
+	case restores:
 		a.effect.mark = linear{mark: ^nf, connmark: ct}
 	case t.Option("--set-xmark") != nil:
 		v, m, err := maskedNumber(t.Option("--set-xmark").Value(), 32)
@@ -182,7 +189,7 @@ func (r *reader) setConnmark(t *xtables.Module, a *action) (*condition, error) {
 	default:
 		return nil, fmt.Errorf("no mark")
 	}
-	return hasConnection(r.v6), nil
+	return r.connected(), nil
 }
 
 func (r *reader) setTOS(t *xtables.Module, a *action) (*condition, error) {
@@ -218,15 +225,14 @@ func (r *reader) setTTL(t *xtables.Module, a *action) (*condition, error) {
 func (r *reader) setTracking(t *xtables.Module, a *action) (*condition, error) {
 	if t.Name == "NOTRACK" || t.Option("--notrack") != nil {
 		a.effect.notrack = true
-		if r.tracking != notracks|templates {
+		if r.tracking&templates == 0 {
 			return yes, nil
 		}
 		return is(fieldTemplate, 0), nil
 	}
-	a.effect.notes = int32(r.note(0, targetText(t)))
-	if r.tracking == notracks|templates {
-		a.effect.template = true
-		return allOf(is(fieldTemplate, 0), is(fieldNotrack, 0)), nil
+	a.effect.notes, a.effect.template = int32(r.note(0, targetText(t))), true
+	if r.tracking&notracks == 0 {
+		return is(fieldTemplate, 0), nil
 	}
-	return yes, nil
+	return allOf(is(fieldTemplate, 0), is(fieldNotrack, 0)), nil
 }

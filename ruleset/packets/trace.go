@@ -256,18 +256,21 @@ func (t *tracer) test(c *condition, at place) bool {
 	case fieldTemplate:
 		v = flagged(t.effect.template)
 	case fieldState:
-		v = stateAt(v, t.effect.notrack, at)
+		v = stateAt(v, &t.effect, at)
 	}
 	return c.set.contains(v)
 }
 
-// stateAt is the state that a match sees at a hook.
-func stateAt(v value, notrack bool, at place) value {
+// stateAt is the state that a match sees at a hook, behind an effect. A template
+// is a connection of which this is the first packet (xt_ct_target of xt_CT.c).
+func stateAt(v value, e *effect, at place) value {
 	switch {
-	case notrack:
+	case e.notrack:
 		return number(stateUntracked)
-	case !at.tracked:
-		return number(stateInvalid)
+	case at.tracked:
+		return v
+	case e.template:
+		return number(stateNew)
 	}
-	return v
+	return number(stateInvalid)
 }

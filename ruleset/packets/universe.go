@@ -12,6 +12,7 @@ type tracking uint8
 const (
 	notracks tracking = 1 << iota
 	templates
+	templateMarks // CONNMARK in table raw gives templates marks
 )
 
 // newSharedUniverse is a universe for these snapshots: whether any of their
@@ -30,7 +31,7 @@ func newSharedUniverse(family ruleset.Family, snapshots ...*ruleset.Snapshot) *u
 			}
 			for j := range t.Chains {
 				for k := range t.Chains[j].Rules {
-					u.ruled(t.Chains[j].Rules[k].Text)
+					u.ruled(t.Name, t.Chains[j].Rules[k].Text)
 				}
 			}
 		}
@@ -39,7 +40,7 @@ func newSharedUniverse(family ruleset.Family, snapshots ...*ruleset.Snapshot) *u
 }
 
 // ruled takes note of what a rule says that others depend on.
-func (u *universe) ruled(rule string) {
+func (u *universe) ruled(table, rule string) {
 	text := " " + rule + " "
 	u.fragments = u.fragments || !u.v6 && strings.Contains(text, " -f ")
 	switch {
@@ -47,5 +48,7 @@ func (u *universe) ruled(rule string) {
 		u.tracking |= notracks
 	case strings.Contains(text, " -j CT "):
 		u.tracking |= templates
+	case table == "raw" && strings.Contains(text, " -j CONNMARK ") && !strings.Contains(text, " --restore-mark "):
+		u.tracking |= templateMarks
 	}
 }
