@@ -162,8 +162,9 @@ type visit struct {
 	reach node
 	// hits are what comes to each rule and fits it.
 	hits []node
-	// blocks are where rules fit, many at a time.
-	blocks map[int]node
+	// gone and does are what rules keep from the next one, and what they do
+	// anything to; nil while nobody asks.
+	gone, does *unions
 }
 
 // entries are the hooks of a base chain with the packets that come there.

@@ -1,7 +1,7 @@
 package packets
 
 // takers are the rules before a dead one that take its packets: one that takes
-// them all, if there is one.
+// them all, if one is soon found.
 func (l *linter) takers(visits []*visit, i int) []Step {
 	var out []Step
 	for _, v := range visits {
@@ -10,30 +10,44 @@ func (l *linter) takers(visits []*visit, i int) []Step {
 		if want == falseNode {
 			continue
 		}
-		gone := make([]node, i)
-		single := -1
-		for j := range i {
-			left, _ := l.leaves(&c.rules[j], v.at)
-			gone[j] = falseNode
-			if left != falseNode {
-				gone[j] = l.and(l.fits(c.rules[j].fits, v.at), left)
-			}
-			if single < 0 && l.subset(want, gone[j]) {
-				single = j
-			}
-		}
-		if single >= 0 {
+		gone, near := l.goneOf(v), sketchOf(c.rules[i].fits, v.at)
+		looked := 0
+		single := gone.next(0, i, &near, func(n node) bool {
+			looked++
+			return looked <= enoughLooks && l.subset(want, n)
+		})
+		if single < i {
 			out = append(out, c.rules[single].step())
 			continue
 		}
-		for j := 0; j < i && want != falseNode; j++ {
-			if l.meet(want, gone[j]) {
-				want = l.less(want, gone[j])
-				out = append(out, c.rules[j].step())
+		for j := 0; want != falseNode; j++ {
+			if j = gone.next(j, i, &near, func(n node) bool { return l.meet(want, n) }); j == i {
+				break
 			}
+			want = l.less(want, gone.union(0, j).packets)
+			out = append(out, c.rules[j].step())
 		}
 	}
 	return sortSteps(out)
+}
+
+// enoughLooks bounds the search for one rule that takes all that a dead one
+// has: several may take it together, which is as good to know.
+const enoughLooks = 250
+
+// goneOf is what the rules of a chain keep from the next one.
+func (l *linter) goneOf(v *visit) *unions {
+	if v.gone == nil {
+		v.gone = newUnions(l.store, len(v.c.rules), v.at, func(j int) (node, *condition) {
+			r := &v.c.rules[j]
+			left, _ := l.leaves(r, v.at)
+			if left == falseNode {
+				return falseNode, no
+			}
+			return l.and(l.fits(r.fits, v.at), left), r.fits
+		})
+	}
+	return v.gone
 }
 
 // acceptsAll says whether a rule of the filter's hooks for what comes in or
@@ -85,45 +99,40 @@ func (l *linter) replaced(visits []*visit, i int) []Step {
 
 func (l *linter) replacedAt(v *visit, i int) []Step {
 	c := v.c
-	want, ok := c.rules[i].action.verdict()
+	end := verdict{kind: ret}
+	if c.base {
+		end = verdict{c.policy.kind, c.policy.final, c.policy.with}
+	}
+	does := func(r *rule) (verdict, bool) {
+		is, ok := r.action.verdict()
+		if is.kind == ret {
+			is = end // a base chain's RETURN is its policy
+		}
+		return is, ok
+	}
+	want, ok := does(&c.rules[i])
 	if !ok {
 		return nil
 	}
 	var by []Step
 	rest := v.hits[i]
-	for j := i + 1; j < len(c.rules) && rest != falseNode; j++ {
-		if j%blockSize == 0 && !l.meet(rest, l.blockOf(v, j)) {
-			j += blockSize - 1
-			continue
+	all, near := l.doesOf(v), sketchOf(c.rules[i].fits, v.at)
+	for j := i + 1; rest != falseNode; j++ {
+		if j = all.next(j, len(c.rules), &near, func(n node) bool { return l.meet(rest, n) }); j == len(c.rules) {
+			break
 		}
-		a := &c.rules[j].action
-		if a.idle() {
-			continue
-		}
-		fits := l.fits(c.rules[j].fits, v.at)
-		if !l.meet(rest, fits) {
-			continue
-		}
-		if does, ok := a.verdict(); !ok || does != want {
+		if other, ok := does(&c.rules[j]); !ok || other != want {
 			return nil
 		}
-		rest = l.less(rest, fits)
+		rest = l.less(rest, all.union(0, j).packets)
 		by = append(by, c.rules[j].step())
 	}
-	if rest == falseNode {
+	switch {
+	case rest == falseNode:
 		return by
-	}
-	end := verdict{kind: ret}
-	if c.base {
-		end = verdict{c.policy.kind, c.policy.final, c.policy.with}
-		if want.kind == ret {
-			want = end // a base chain's RETURN is its policy
-		}
-	}
-	if end != want {
+	case end != want:
 		return nil
-	}
-	if c.base {
+	case c.base:
 		return append(by, decider{c, nil}.step())
 	}
 	return append(by, Step{Backend: c.table.backend, Table: c.table.name, Chain: c.name, Text: "RETURN"})
@@ -160,20 +169,16 @@ func (l *linter) lateEstablished(visits []*visit, i int) *Step {
 // idle says that the action leaves a packet as it is and goes on.
 func (a *action) idle() bool { return a.kind == goOn && a.effect == noEffect }
 
-// blockOf is where any of the rules of a block fits that does anything.
-func (l *linter) blockOf(v *visit, from int) node {
-	if v.blocks == nil {
-		v.blocks = map[int]node{}
+// doesOf is what the rules of a chain do anything to.
+func (l *linter) doesOf(v *visit) *unions {
+	if v.does == nil {
+		v.does = newUnions(l.store, len(v.c.rules), v.at, func(j int) (node, *condition) {
+			r := &v.c.rules[j]
+			if r.action.idle() {
+				return falseNode, no
+			}
+			return l.fits(r.fits, v.at), r.fits
+		})
 	}
-	if n, ok := v.blocks[from]; ok {
-		return n
-	}
-	var list []node
-	for j := from; j < min(from+blockSize, len(v.c.rules)); j++ {
-		if r := &v.c.rules[j]; !r.action.idle() {
-			list = append(list, l.fits(r.fits, v.at))
-		}
-	}
-	v.blocks[from] = l.orAll(list)
-	return v.blocks[from]
+	return v.does
 }
