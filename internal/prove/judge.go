@@ -186,7 +186,7 @@ func (p *plan) passed(claim *packets.Outcome, w *packets.Way, j packets.Journey,
 	if j == packets.Forward {
 		ttl--
 	}
-	if end.Packet.TTL != ttl && !noted(claim, "TTL") && !noted(claim, "HL") {
+	if end.Packet.TTL != ttl {
 		return fmt.Sprintf("its time to live is %d, not %d", end.Packet.TTL, ttl), ""
 	}
 	if untracked := slices.Contains(claim.Marks, "untracked"); untracked != (end.State == "UNTRACKED") && p.packet.State != packets.StateUntracked {

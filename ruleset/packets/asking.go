@@ -36,7 +36,7 @@ func (b *builder) kept(e effect) effect {
 		e.tosKeep, e.tosFlip = 255, 0
 	}
 	if !b.fields[fieldTTL].used {
-		e.ttlSet, e.ttlChanged, e.ttl = false, false, 0
+		e.ttl = sameLifetime
 	}
 	if !b.sourceSeen {
 		e.source = 0

@@ -31,6 +31,8 @@ type universe struct {
 	fragments bool // some rule asks for fragments
 	// tracking are the kinds of rules that say how packets are tracked.
 	tracking tracking
+	// hops says that some rule changes times to live before packets are forwarded.
+	hops bool
 	// filled are the sets that are filled at run time.
 	filled map[string]filling
 

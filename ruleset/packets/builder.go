@@ -114,8 +114,7 @@ func (b *builder) test(c *condition, at place) node {
 			return falseNode
 		}
 	case fieldTTL:
-		n := f.encode(b.store, shiftTTL(set, at.ttl), c.field.limit(b.v6), trueNode, falseNode)
-		return b.changedTTL(c, n)
+		set = shiftTTL(set, at.ttl)
 	case fieldState:
 		n := constant(number(stateInvalid))
 		if at.tracked {
@@ -134,17 +133,6 @@ func (b *builder) test(c *condition, at place) node {
 // make2 is make where lo and hi may ask for earlier levels.
 func (b *builder) make2(level int32, lo, hi node) node {
 	return b.choose(b.variable(level), hi, lo)
-}
-
-// changedTTL makes a test of a time to live that was counted up or down an
-// unknown.
-func (b *builder) changedTTL(c *condition, n node) node {
-	g := &b.fields[fieldTTLChanged]
-	if !g.used {
-		return n
-	}
-	a := Atom{Text: "the changed time to live is " + spansText(fieldTTL, c.set, b.v6)}
-	return b.make2(g.levels[0], n, b.variable(b.atoms[b.u.atomIndex[a]]))
 }
 
 // translated makes a test of a destination that nobody knows after its

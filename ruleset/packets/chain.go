@@ -138,8 +138,8 @@ func (b *builder) done(r *rule, kind resultKind, at place) node {
 	if kind == ends {
 		e = noEffect
 	}
-	if e.ttlSet {
-		e.ttl += int16(at.ttl) // as it was at the first hook
+	if e.ttl != sameLifetime {
+		e.ttl = e.ttl.at(at.ttl)
 	}
 	l := leaf{kind: kind, effect: b.effect(b.kept(e))}
 	if kind == ends {
@@ -233,7 +233,11 @@ func (b *builder) journey(p *program, j Journey, domain node) node {
 		b.filtered = b.filtered || s.table == "filter"
 	}
 	turned := false
+	forwarded := j != Forward || !b.u.hops
 	for _, s := range p.stages(j) {
+		if !forwarded && s.chain != "PREROUTING" {
+			f, forwarded = b.then(f, b.forwarding()), true
+		}
 		f = b.then(f, b.stageNode(&s))
 		if s.redirecting(j) && b.u.redirects() {
 			turned = true
@@ -245,6 +249,9 @@ func (b *builder) journey(p *program, j Journey, domain node) node {
 			})
 		}
 	}
+	if !forwarded {
+		f = b.then(f, b.forwarding())
+	}
 	if turned {
 		f = b.arrive(p, f)
 	}
@@ -254,6 +261,15 @@ func (b *builder) journey(p *program, j Journey, domain node) node {
 		}
 	}
 	return f
+}
+
+// forwarding is the end of packets whose time to live is over.
+func (b *builder) forwarding() node {
+	l := leaf{kind: ends, final: Drop, effect: b.effect(noEffect)}
+	if b.asking == askVerdict {
+		l.by[byVerdict] = byNobody
+	}
+	return b.choose(b.fits(over, arriving), b.leafNode(l), passOn)
 }
 
 // arrive takes the packets that a REDIRECT made ones to this host through what

@@ -120,9 +120,11 @@ type differ struct {
 	names    *alignment
 	opts     Options
 	stateful bool
-	spots    map[spotKey]node
-	names128 []interfaceName
-	spoken   *[states]bool
+	// journeyNow is the journey that is compared.
+	journeyNow Journey
+	spots      map[spotKey]node
+	names128   []interfaceName
+	spoken     *[states]bool
 }
 
 type spotKey struct {
@@ -133,9 +135,9 @@ type spotKey struct {
 // journeyDiff adds the regions of one journey. It asks for outcomes first, and
 // for the rules that decide only where those differ.
 func (d *differ) journeyDiff(r *Report, j Journey) {
-	d.spots = map[spotKey]node{}
+	d.spots, d.journeyNow = map[spotKey]node{}, j
 	d.spoken = spokenStates(append(d.old.stages(j), d.new.stages(j)...))
-	domain := d.and(d.suspects(j), d.domain(possible(j, d.u.v6, d.old.native || d.new.native, d.stateful)))
+	domain := d.and(d.suspects(j), d.domain(possible(j, d.u, d.old.native || d.new.native, d.stateful)))
 	if domain == falseNode {
 		return
 	}

@@ -31,9 +31,7 @@ type effect struct {
 	tosKeep, tosFlip uint8
 	notrack          bool
 	template         bool // of CT other than NOTRACK
-	ttlSet           bool
-	ttlChanged       bool
-	ttl              int16 // as it was when the packet came in
+	ttl              lifetime
 	translation      int32 // of the destination, universe.translations
 	source           int32 // translation, universe.sources
 	notes            int32 // universe.notes: further changes
@@ -41,18 +39,15 @@ type effect struct {
 	settled bool
 }
 
-var noEffect = effect{mark: keepMark, connmark: keepConnmark, tosKeep: 255}
+var noEffect = effect{mark: keepMark, connmark: keepConnmark, tosKeep: 255, ttl: sameLifetime}
 
 // then returns the effect of e and after it f.
 func (u *universe) then(e, f effect) effect {
 	out := effect{
 		mark: f.mark.after(e.mark, e.connmark), connmark: f.connmark.after(e.mark, e.connmark),
 		tosKeep: e.tosKeep & f.tosKeep, tosFlip: e.tosFlip&f.tosKeep ^ f.tosFlip,
-		notrack: e.notrack || f.notrack, template: e.template || f.template, ttlSet: e.ttlSet, ttl: e.ttl, ttlChanged: e.ttlChanged || f.ttlChanged,
+		notrack: e.notrack || f.notrack, template: e.template || f.template, ttl: e.ttl.then(f.ttl),
 		translation: e.translation, source: e.source, notes: e.notes, settled: e.settled || f.settled,
-	}
-	if f.ttlSet {
-		out.ttlSet, out.ttl, out.ttlChanged = true, f.ttl, false
 	}
 	if f.translation != 0 {
 		out.translation = f.translation

@@ -232,7 +232,7 @@ func (g *generator) module(table, chain string, base bool) string {
 		}
 		return fmt.Sprintf("-m iprange %s%s %s-%s", g.not(20), pick(g, "--src-range", "--dst-range"), a, b)
 	case 6:
-		return "-m " + hl + " " + pick(g, hlMatch+"eq 64", hlMatch+"lt 63", hlMatch+"gt 63", "! "+hlMatch+"eq 63")
+		return "-m " + hl + " " + pick(g, hlMatch+"eq 64", hlMatch+"eq 255", hlMatch+"lt 63", hlMatch+"gt 63", "! "+hlMatch+"eq 63")
 	case 7:
 		return "-m length " + g.not(20) + "--length " + pick(g, "0:60", "61", "60:100", "100:65535")
 	case 8:
@@ -294,9 +294,9 @@ func (g *generator) target(table, chain, proto string, jumps []string) string {
 		return pick(g, "-j CT --notrack", "-j CT --notrack", "-j CT --ctevents new", "-j CT --ctevents new", "-j CT --zone 1",
 			"-j CONNMARK --restore-mark --nfmask 0x3 --ctmask 0xff")
 	case table == "mangle" && g.chance(60):
-		hl := "-j TTL --ttl-set 50"
+		hl := "-j TTL --ttl-" + pick(g, "set 50", "set 50", "set 255", "set 1", "dec 1", "dec 63", "inc 1", "inc 200")
 		if g.v6 {
-			hl = "-j HL --hl-set 50"
+			hl = strings.NewReplacer("TTL", "HL", "ttl", "hl").Replace(hl)
 		}
 		return pick(g, "-j MARK "+mark, "-j MARK "+mark, "-j CONNMARK "+mark, "-j CONNMARK --save-mark --nfmask 0x3 --ctmask 0x3",
 			"-j CONNMARK --restore-mark --nfmask 0xffffffff --ctmask 0xffffffff", "-j CONNMARK --restore-mark --nfmask 0xf --ctmask 0x3",
@@ -453,7 +453,7 @@ func (g *generator) packet() Packet {
 	}
 	p := Packet{
 		Src: near(), Dst: near(), Local: near(), SPort: pick(g, g.ports...), DPort: pick(g, g.ports...) + uint16(pick(g, 0, 0, 1)),
-		In: pick(g, g.names...), Out: pick(g, g.names...), TTL: uint8(pick(g, 64, 64, 63, 62, 65)), Length: uint16(pick(g, 60, 61, 100, 101)),
+		In: pick(g, g.names...), Out: pick(g, g.names...), TTL: uint8(pick(g, 64, 64, 64, 63, 62, 65, 2, 1, 255)), Length: uint16(pick(g, 60, 61, 100, 101)),
 		TOS: uint8(pick(g, 0, 0, 0x10, 0x08, 0xb8)), MAC: [6]byte{2, 0, 0, 0, 0, byte(1 + g.IntN(2))},
 		Holds: map[string]bool{},
 	}

@@ -214,7 +214,11 @@ func (d *differ) end(l *leaf) Outcome {
 	if l.kind != ends {
 		v, with = Accept, ""
 	}
-	return d.u.outcome(v, with, d.effects[l.effect])
+	hops := 0
+	if d.journeyNow == Forward && !l.arrived {
+		hops = 1
+	}
+	return d.u.outcome(v, with, d.effects[l.effect], hops)
 }
 
 // differsBy says what two leaves differ in: the decider of that is told.

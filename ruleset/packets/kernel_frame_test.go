@@ -173,6 +173,7 @@ func listen(b []byte) (h heard, ok bool) {
 
 var icmpAnswers = map[[3]byte]string{
 	{protoICMP, 3, 3}: "icmp-port-unreachable", {protoICMP, 3, 10}: "icmp-host-prohibited", {protoICMP, 3, 13}: "icmp-admin-prohibited",
+	{protoICMP, 11, 0}: "time-exceeded", {protoICMPv6, 3, 0}: "time-exceeded",
 	{protoICMPv6, 1, 4}: "icmp6-port-unreachable", {protoICMPv6, 1, 1}: "icmp6-adm-prohibited", {protoICMPv6, 1, 0}: "icmp6-no-route",
 }
 

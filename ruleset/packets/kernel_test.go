@@ -227,6 +227,9 @@ func (l *lab) judge(p *probe, heard []arrival) string {
 		return "it came through"
 	}
 	for _, a := range answers {
+		if p.outcome.Verdict == Drop && p.final.TTL < 2 && a.reject == "time-exceeded" {
+			continue
+		}
 		if p.outcome.Verdict != Reject || a.reject != p.outcome.With {
 			return "it was answered by " + a.reject
 		}
@@ -435,7 +438,7 @@ func (l *lab) foretell(p *probe, space *Space) bool {
 		if p.Out == "" {
 			p.journey = Input
 		}
-		if p.journey == Forward && p.Type != 0 {
+		if p.journey == Forward && (p.Type != 0 || p.TTL < 2 && !space.program.hops) {
 			return false
 		}
 	}

@@ -81,12 +81,15 @@ func shiftTTL(s spans, n uint8) spans {
 	}
 	var out spans
 	for _, r := range s {
-		low, high := r.low.lo+uint64(n), min(r.high.lo+uint64(n), 255)
-		if low <= high {
-			out = append(out, span{number(low), number(high)})
+		low, high := r.low.lo+uint64(n), r.high.lo+uint64(n)
+		if high > 255 {
+			out = append(out, span{number(max(low, 256) - 256), number(high - 256)}) // see lifetime.of
+		}
+		if low <= 255 {
+			out = append(out, span{number(low), number(min(high, 255))})
 		}
 	}
-	return out
+	return normal(out)
 }
 
 // layout gives the fields their levels.

@@ -23,6 +23,9 @@ const (
 	byMark
 )
 
+// byNobody is no decider: no rule says that the packet's way ends.
+const byNobody = -1
+
 // decider is a rule, or a base chain's policy where the rule is nil.
 type decider struct {
 	chain *chain
@@ -136,14 +139,16 @@ func (b *builder) change(n int32) *change {
 	if e.template && b.fields[fieldTemplate].used {
 		set(fieldTemplate, number(1))
 	}
-	if e.ttlSet && b.fields[fieldTTL].used {
-		set(fieldTTL, number(uint64(e.ttl)))
-		if b.fields[fieldTTLChanged].used {
-			set(fieldTTLChanged, value{})
+	if fl := &b.fields[fieldTTL]; e.ttl != sameLifetime && fl.used {
+		for i, level := range fl.levels {
+			var from spans
+			for n := range uint64(256) {
+				if fl.setBit(number(uint64(e.ttl.of(uint8(n)))), i) {
+					from = append(from, span{number(n), number(n)})
+				}
+			}
+			to[level] = fl.encode(b.store, normal(from), fieldTTL.limit(b.v6), trueNode, falseNode)
 		}
-	}
-	if e.ttlChanged && b.fields[fieldTTLChanged].used {
-		set(fieldTTLChanged, number(1))
 	}
 	if e.source != 0 {
 		t := &b.u.sources[e.source]

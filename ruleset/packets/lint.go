@@ -172,7 +172,7 @@ func (l *linter) entries(c *chain) []*visit {
 	var out []*visit
 	changed := l.changed
 	for _, j := range Journeys {
-		domain := l.forget(l.domain(possible(j, l.u.v6, l.new.native, l.stateful)), &changed)
+		domain := l.forget(l.domain(possible(j, l.u, l.new.native, l.stateful)), &changed)
 		for _, s := range l.new.stages(j) {
 			if !slices.Contains(s.chains[:], c) {
 				continue

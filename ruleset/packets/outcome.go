@@ -111,8 +111,9 @@ func together(list []Outcome) Outcome {
 func (o Outcome) Passes() bool { return o.Verdict == Accept }
 
 // outcome describes how a packet with an effect ended. What was done to a
-// packet that does not pass is of no account, but for a set's new members.
-func (u *universe) outcome(v Verdict, with string, e effect) Outcome {
+// packet that does not pass is of no account, but for a set's new members. Its
+// time to live is told as it leaves, hops less than effects have it.
+func (u *universe) outcome(v Verdict, with string, e effect, hops int) Outcome {
 	o := Outcome{Verdict: v, With: with}
 	if v == Drop || v == Reject {
 		for _, n := range u.notesOf(int(e.notes)) {
@@ -132,9 +133,7 @@ func (u *universe) outcome(v Verdict, with string, e effect) Outcome {
 	add(e.mark.describe(keepMark, "mark", "connection mark"))
 	add(e.connmark.describe(keepConnmark, "connection mark", "mark"))
 	add(describeTOS(e.tosKeep, e.tosFlip))
-	if e.ttlSet {
-		add("ttl " + itoa(int(e.ttl)))
-	}
+	add(e.ttl.describe(hops))
 	if e.notrack {
 		add("untracked")
 	}

@@ -51,7 +51,7 @@ func (d *differ) parts(j Journey, groups []*group) []*part {
 }
 
 func decidersOf(n int32) []int32 {
-	if n == 0 {
+	if n == 0 || n == byNobody {
 		return nil
 	}
 	return []int32{n}

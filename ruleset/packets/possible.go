@@ -3,7 +3,8 @@ package packets
 // possible are the conditions of packets that can be at the start of a
 // journey. One that is about a field that no rule asks for may be left out:
 // some value of it fits.
-func possible(j Journey, v6, native, stateful bool) []*condition {
+func possible(j Journey, u *universe, native, stateful bool) []*condition {
+	v6 := u.v6
 	var parts []*condition
 	named := func(f field) { parts = append(parts, negate(in(f, one(value{}), v6), v6)) }
 	kind := spans{{number(0), number(2)}} // one for another host reaches no hook
@@ -13,8 +14,11 @@ func possible(j Journey, v6, native, stateful bool) []*condition {
 	case Forward:
 		named(fieldIn)
 		named(fieldOut)
-		// ip_forward takes one hop, and only packets for this host's address.
-		parts = append(parts, in(fieldTTL, spans{{number(2), number(255)}}, v6))
+		// ip_forward takes one hop, and only packets for this host's address. Where
+		// rules may give a packet another hop, its end is part of its journey.
+		if !u.hops {
+			parts = append(parts, in(fieldTTL, spans{{number(2), number(255)}}, v6))
+		}
 		kind = spans{{number(0), number(0)}}
 	case Output:
 		named(fieldOut)

@@ -38,7 +38,7 @@ func prepare(ctx context.Context, limit int, u *universe, programs ...*program) 
 	used := c.used
 	b.ruled = slices.Clone(c.order)
 	for _, j := range Journeys {
-		for _, x := range possible(j, u.v6, false, true) {
+		for _, x := range possible(j, u, false, true) {
 			c.add(x)
 		}
 	}
@@ -80,15 +80,16 @@ func prepare(ctx context.Context, limit int, u *universe, programs ...*program) 
 	if used[fieldState] {
 		used[fieldFlags], used[fieldICMP], used[fieldProto] = true, true, true
 	}
-	used[fieldTTLChanged] = used[fieldTTL] && u.changesTTL(programs)
-	if used[fieldTTLChanged] {
-		for _, x := range c.order {
-			if x.op == inSet && x.field == fieldTTL {
-				u.atomNumber(Atom{Text: "the changed time to live is " + spansText(fieldTTL, x.set, u.v6)}, false)
-			}
+	if u.hops {
+		c.add(over)
+		used[fieldTTL] = true
+	}
+	if used[fieldTTL] && u.countsTTL(programs) {
+		for n := range uint64(256) {
+			c.cut(fieldTTL, one(number(n)))
 		}
 	}
-	for _, f := range []field{fieldNotrack, fieldTemplate, fieldTTLChanged} {
+	for _, f := range []field{fieldNotrack, fieldTemplate} {
 		c.cut(f, one(number(1)))
 	}
 	c.used = used
@@ -107,9 +108,10 @@ func prepare(ctx context.Context, limit int, u *universe, programs ...*program) 
 
 // effect adds what an effect makes of fields.
 func (c *collector) effect(e *effect) {
-	if e.ttlSet {
-		c.cut(fieldTTL, one(number(uint64(e.ttl))))
-		c.cut(fieldTTL, shiftTTL(one(number(uint64(e.ttl))), 1))
+	if e.ttl.fixed() {
+		n := one(number(uint64(e.ttl.low)))
+		c.cut(fieldTTL, n)
+		c.cut(fieldTTL, shiftTTL(n, 1))
 	}
 }
 
@@ -148,8 +150,8 @@ func (u *universe) notrack(programs []*program) bool {
 	return anyEffect(programs, func(e *effect) bool { return e.notrack })
 }
 
-func (u *universe) changesTTL(programs []*program) bool {
-	return anyEffect(programs, func(e *effect) bool { return e.ttlChanged })
+func (u *universe) countsTTL(programs []*program) bool {
+	return anyEffect(programs, func(e *effect) bool { return e.ttl != sameLifetime && !e.ttl.fixed() })
 }
 
 func anyEffect(programs []*program, test func(*effect) bool) bool {

@@ -61,7 +61,7 @@ func (r *Region) Conditions() []Condition {
 
 // regions returns the groups by the rules that decide, as reported.
 func (d *differ) regions(j Journey, groups []*group) ([]Region, bool) {
-	domain := d.domain(possible(j, d.u.v6, d.old.native || d.new.native, d.stateful))
+	domain := d.domain(possible(j, d.u, d.old.native || d.new.native, d.stateful))
 	parts := d.neighbours(d.merge(d.parts(j, groups)), domain)
 	slices.SortStableFunc(parts, func(a, b *part) int {
 		return cmp.Or(slices.Index(changeOrder, a.kind)-slices.Index(changeOrder, b.kind),

@@ -123,7 +123,7 @@ func (u *universe) changed(out *[fields]bool, e *effect) {
 	note(fieldMark, e.mark != keepMark)
 	note(fieldConnmark, e.connmark != keepConnmark)
 	note(fieldTOS, e.tosKeep != 255 || e.tosFlip != 0)
-	note(fieldTTL, e.ttlSet)
+	note(fieldTTL, e.ttl != sameLifetime)
 	if e.source != 0 {
 		t := &u.sources[e.source]
 		note(fieldSNAT, true)

@@ -211,13 +211,18 @@ func (r *reader) setTTL(t *xtables.Module, a *action) (*condition, error) {
 	for _, name := range []string{"--ttl-set", "--hl-set"} {
 		if o := t.Option(name); o != nil {
 			n, err := strconv.ParseUint(o.Value(), 0, 8)
-			a.effect.ttlSet, a.effect.ttl = true, int16(n)
+			a.effect.ttl = lifetimeOf(uint8(n))
 			return yes, err
 		}
 	}
-	a.effect.ttlChanged = true
-	a.effect.notes = int32(r.note(0, targetText(t)))
-	return yes, nil
+	for name, sign := range map[string]int16{"--ttl-inc": 1, "--hl-inc": 1, "--ttl-dec": -1, "--hl-dec": -1} {
+		if o := t.Option(name); o != nil {
+			n, err := strconv.ParseUint(o.Value(), 0, 8)
+			a.effect.ttl = lifetime{add: sign * int16(n), high: 255}
+			return yes, err
+		}
+	}
+	return nil, fmt.Errorf("no time to live")
 }
 
 // setTracking is about packets that are not tracked yet. The first such rule is

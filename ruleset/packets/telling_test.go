@@ -87,7 +87,7 @@ func TestExceptIsExact(t *testing.T) {
 		d := &differ{builder: prepare(context.Background(), 6_000_000, u, a, b), old: a, new: b, names: names, stateful: true}
 		d.opts.defaults()
 		for _, j := range Journeys {
-			domain := d.domain(possible(j, u.v6, false, true))
+			domain := d.domain(possible(j, u, false, true))
 			d.ask(askOutcome, domain, nil)
 			for _, g := range d.groups(d.journey(a, j, domain), d.journey(b, j, domain)) {
 				whole, left, ok := d.exceptCubes(g.where, domain, i%4 < 2)

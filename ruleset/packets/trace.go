@@ -36,9 +36,18 @@ const (
 
 func (t *tracer) run() (Outcome, []Step) {
 	stages := t.stages(t.journey)
+	hops, routed := 0, false
+	if t.journey == Forward {
+		hops = 1
+	}
 	for len(stages) > 0 {
 		s := stages[0]
 		stages = stages[1:]
+		if hops == 1 && !routed && s.chain != "PREROUTING" {
+			if routed = true; t.expired() {
+				return t.outcome(Drop, "", t.effect, hops), t.steps
+			}
+		}
 		if s.table == "nat" && !t.meetsNAT() {
 			continue
 		}
@@ -58,7 +67,7 @@ func (t *tracer) run() (Outcome, []Step) {
 				t.decided = []Step{t.steps[len(t.steps)-1]}
 			}
 			if r.kind == ends {
-				return t.outcome(r.final, r.with, t.effect), t.steps
+				return t.outcome(r.final, r.with, t.effect, hops), t.steps
 			}
 			if s.table == "nat" && t.effect.settled {
 				break // no further table is asked (nf_nat_inet_fn)
@@ -66,10 +75,28 @@ func (t *tracer) run() (Outcome, []Step) {
 		}
 		t.effect.settled = false
 		if s.redirecting(t.journey) && t.translations[t.effect.translation].redirect {
-			stages = t.stagesOf(arrivals)
+			stages, hops = t.stagesOf(arrivals), 0
 		}
 	}
-	return t.outcome(Accept, "", t.effect), t.steps
+	if hops == 1 && !routed && t.expired() {
+		return t.outcome(Drop, "", t.effect, hops), t.steps
+	}
+	return t.outcome(Accept, "", t.effect, hops), t.steps
+}
+
+// expired says that a packet's time to live is over where it is to be forwarded,
+// which the last rule decided that changed it.
+func (t *tracer) expired() bool {
+	if !t.hops || !t.test(over, arriving) {
+		return false
+	}
+	for i := len(t.steps) - 1; i >= 0; i-- {
+		if changesLifetime(t.steps[i].Text) {
+			t.decided = []Step{t.steps[i]}
+			break
+		}
+	}
+	return true
 }
 
 // meetsNAT says whether the nat tables are asked: of the first packet of a
@@ -155,9 +182,9 @@ func (t *tracer) apply(e effect, at place) {
 	}
 	p.Mark, p.Connmark = e.mark.apply(p.Mark, p.Connmark), e.connmark.apply(p.Mark, p.Connmark)
 	p.TOS = p.TOS&e.tosKeep ^ e.tosFlip
-	if e.ttlSet {
-		e.ttl += int16(at.ttl)
-		p.TTL = uint8(e.ttl)
+	if e.ttl != sameLifetime {
+		e.ttl = e.ttl.at(at.ttl)
+		p.TTL = e.ttl.of(p.TTL)
 	}
 	if e.translation != 0 {
 		tr := &t.translations[e.translation]
@@ -250,7 +277,7 @@ func (t *tracer) test(c *condition, at place) bool {
 			return false
 		}
 	case fieldTTL:
-		v = number(v.lo - uint64(at.ttl))
+		v = number(uint64(uint8(v.lo) - at.ttl))
 	case fieldNotrack:
 		v = flagged(t.effect.notrack)
 	case fieldTemplate:

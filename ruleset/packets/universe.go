@@ -29,11 +29,15 @@ func newSharedUniverse(family ruleset.Family, snapshots ...*ruleset.Snapshot) *u
 			if t.Family != family || t.Native {
 				continue
 			}
+			lives := false
 			for j := range t.Chains {
 				for k := range t.Chains[j].Rules {
-					u.ruled(t.Name, t.Chains[j].Rules[k].Text)
+					text := t.Chains[j].Rules[k].Text
+					u.ruled(t.Name, text)
+					lives = lives || changesLifetime(text)
 				}
 			}
+			u.hops = u.hops || lives && early(t)
 		}
 	}
 	return u
@@ -51,4 +55,21 @@ func (u *universe) ruled(table, rule string) {
 	case table == "raw" && strings.Contains(text, " -j CONNMARK ") && !strings.Contains(text, " --restore-mark "):
 		u.tracking |= templateMarks
 	}
+}
+
+func changesLifetime(rule string) bool {
+	return strings.Contains(rule, " -j TTL ") || strings.Contains(rule, " -j HL ")
+}
+
+// early says that PREROUTING of a table leads to rules that change times to
+// live.
+func early(t *ruleset.Table) bool {
+	for name := range reachable(t, "PREROUTING") {
+		for _, r := range t.Chain(name).Rules {
+			if changesLifetime(r.Text) {
+				return true
+			}
+		}
+	}
+	return false
 }
