@@ -9,6 +9,7 @@ import (
 
 const (
 	mostWords = 400 // characters of a cell of the table of regions
+	mostFate  = 200 // characters of a fate there
 	mostRows  = 8   // regions of a kind in that table; the details have the others
 )
 
@@ -68,7 +69,7 @@ func regionRow(x *Region) string {
 		old, new, arrow = verdictOf(old), verdictOf(new), "&nbsp;→&nbsp;"
 	}
 	return fmt.Sprintf("| %s&nbsp;%s | %s | %s%s%s |\n", x.Journey, x.Family, cellSpan(clip(x.Match, mostWords)),
-		cellSpan(clip(old, mostName)), arrow, cellSpan(clip(new, mostName)))
+		cellSpan(clip(old, mostFate)), arrow, cellSpan(clip(new, mostFate)))
 }
 
 // verdictOf is an outcome without what comes with it.

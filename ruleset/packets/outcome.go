@@ -32,6 +32,9 @@ type Outcome struct {
 	Notes []string
 	// Partly is what becomes of some packets of a region beside.
 	Partly []string
+	// If is the match that all of this depends on, of a region that a changed
+	// rate makes, and Else what becomes of the other packets; "" of others.
+	If, Else string
 }
 
 // String returns the outcome in words: "accepted, DNAT --to-destination
@@ -59,6 +62,9 @@ func (o Outcome) String() string {
 		}
 		b.WriteString(", partly ")
 		b.WriteString(s)
+	}
+	if o.If != "" {
+		b.WriteString(", if " + o.If + ", else " + o.Else)
 	}
 	return b.String()
 }

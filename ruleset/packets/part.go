@@ -11,6 +11,13 @@ type part struct {
 	oldBy, newBy []int32
 	boxes        []Box // as far as known
 	cut          bool
+	// rate is what the packets' fate depends on where a match took another's
+	// place, nil elsewhere. where are those of whole for which just one of the two
+	// holds; half those for which it is the new one, if newHolds says so, or the
+	// former one.
+	rate        *rate
+	whole, half node
+	newHolds    bool
 }
 
 // parts finds the rules that decide over the packets of groups, on both sides.

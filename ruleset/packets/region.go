@@ -43,7 +43,8 @@ type Region struct {
 }
 
 // Words returns the region in one line: "tcp  any → 192.0.2.5:8800  in eth0". It
-// is the shorter of the boxes and one box "except" a few.
+// is the shorter of the boxes and one box "except" a few. Where the fates have an
+// If, it is of all packets that they are about.
 func (r *Region) Words() string { return r.words }
 
 // Conditions returns the unknowns that the region depends on.
@@ -62,7 +63,7 @@ func (r *Region) Conditions() []Condition {
 // regions returns the groups by the rules that decide, as reported.
 func (d *differ) regions(j Journey, groups []*group) ([]Region, bool) {
 	domain := d.domain(possible(j, d.u, d.old.native || d.new.native, d.stateful))
-	parts := d.neighbours(d.merge(d.parts(j, groups)), domain)
+	parts := d.reckoned(d.neighbours(d.merge(d.parts(j, groups)), domain))
 	slices.SortStableFunc(parts, func(a, b *part) int {
 		return cmp.Or(slices.Index(changeOrder, a.kind)-slices.Index(changeOrder, b.kind),
 			d.compareSteps(a.newBy, b.newBy), d.compareSteps(a.oldBy, b.oldBy), cmp.Compare(a.group.key, b.group.key))
@@ -78,7 +79,10 @@ func (d *differ) regions(j Journey, groups []*group) ([]Region, bool) {
 			p.boxes, p.cut = d.boxes(p.where, domain)
 		}
 		r.Boxes, r.Cut = p.boxes, p.cut
-		r.words = d.telling(p.where, domain, r.Boxes, r.Cut)
+		if r.words = d.telling(p.where, domain, r.Boxes, r.Cut); p.rate != nil {
+			boxes, cut := d.boxes(p.whole, domain)
+			r.words = d.telling(p.whole, domain, boxes, cut)
+		}
 		var exactly node
 		r.Example, exactly = d.example(j, p.first)
 		var old, new []Outcome
@@ -96,6 +100,9 @@ func (d *differ) regions(j Journey, groups []*group) ([]Region, bool) {
 		r.Old, r.New = together(old), together(new)
 		if p.kind == Other {
 			r.Old.Partly, r.New.Partly = nil, nil
+		}
+		if p.rate != nil {
+			r.Old, r.New = d.reckonedFates(p)
 		}
 		r.OldRules, r.NewRules = d.steps(p.oldBy), d.steps(p.newBy)
 		if r.OldRules == nil {
