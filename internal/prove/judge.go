@@ -173,10 +173,10 @@ func (p *plan) passed(claim *packets.Outcome, w *packets.Way, j packets.Journey,
 			return fmt.Sprintf("it came from %s, not %s", got, from), ""
 		}
 	}
-	if end.Mark != f.Mark {
+	if end.Mark != f.Mark && !w.MarkMade {
 		return fmt.Sprintf("its mark is 0x%x, not 0x%x", end.Mark, f.Mark), ""
 	}
-	if end.State != "INVALID" && end.State != "UNTRACKED" && end.Connmark != f.Connmark {
+	if end.State != "INVALID" && end.State != "UNTRACKED" && end.Connmark != f.Connmark && !w.ConnmarkMade {
 		return fmt.Sprintf("its connection's mark is 0x%x, not 0x%x", end.Connmark, f.Connmark), ""
 	}
 	if end.Packet.TOS != f.TOS && !noted(claim, "ECN") {

@@ -259,6 +259,7 @@ func (g *generator) makeSets() string {
 			return pick(g, "10.1.0.1", "10.1.0.2", "10.1.1.0") + "," + pick(g, "02:00:00:00:00:01", "02:00:00:00:00:02")
 		}, 2)
 	}
+	text += "create m0 hash:ip family " + family + " skbinfo\nadd m0 " + a() + " skbmark 0x1\n"
 	text += "create l0 list:set size 8\nadd l0 s0\nadd l0 s2\nadd l0 s7\n"
 	g.sets = append(g.sets, "l0 1", "l0 2")
 	return text

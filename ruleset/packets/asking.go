@@ -30,7 +30,7 @@ func (b *builder) kept(e effect) effect {
 	}
 	e.notes = 0
 	if !b.fields[fieldMark].used {
-		e.mark, e.connmark = keepMark, keepConnmark
+		e.mark, e.connmark, e.markMade, e.connmarkMade = keepMark, keepConnmark, false, false
 	}
 	if !b.fields[fieldTOS].used {
 		e.tosKeep, e.tosFlip = 255, 0

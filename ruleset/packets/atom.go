@@ -33,6 +33,9 @@ type universe struct {
 	tracking tracking
 	// hops says that some rule changes times to live before packets are forwarded.
 	hops bool
+	// marksMade says that some rule makes a mark that is not followed, marksSame
+	// that the same rules change marks on both sides.
+	marksMade, marksSame bool
 	// filled are the sets that are filled at run time.
 	filled map[string]filling
 

@@ -41,9 +41,16 @@ func nat(rules ...string) string {
 	return "*nat\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n" + strings.Join(append(rules, "COMMIT\n"), "\n")
 }
 
+// mangle is a dump of rules that packets meet on their way out.
+func mangle(rules ...string) string {
+	return "*mangle\n:OUTPUT ACCEPT [0:0]\n" + strings.Join(rules, "\n") + "\nCOMMIT\n"
+}
+
 func TestDiffWords(t *testing.T) {
 	drop := ":FORWARD DROP [0:0]"
 	netmap := "*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -d 192.0.2.0/24 -j NETMAP --to 10.4.0.0/24\nCOMMIT\n"
+	const hash = "-j HMARK --hmark-src-prefix 32 --hmark-dst-prefix 32 --hmark-rnd 0x00000007 --hmark-mod 4 --hmark-offset 1"
+	halved, made := strings.Replace(hash, "mod 4", "mod 2", 1), " of a mark that is not followed"
 	redirect := "*nat\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -p tcp -m tcp --dport 80 -j REDIRECT\nCOMMIT\n"
 	for _, tt := range []struct {
 		name     string
@@ -69,6 +76,14 @@ func TestDiffWords(t *testing.T) {
 		{"a mark in the same chain", []string{"*mangle\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -p udp -j MARK --set-xmark 0x1/0xffffffff\nCOMMIT\n"},
 			[]string{"*mangle\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -p udp -j MARK --set-xmark 0x1/0xffffffff\n-A OUTPUT -p udp -m mark --mark 0x1 -j DROP\nCOMMIT\n"},
 			[]string{"output blocked: udp  any → any: accepted, mark 0x1 → dropped by OUTPUT 2, was POSTROUTING 0"}},
+		{"a hash for a mark", []string{mangle("-A OUTPUT -p udp "+hash, "-A OUTPUT -p tcp -j MARK --set-xmark 0x2/0xffffffff")},
+			[]string{mangle("-A OUTPUT -p udp "+hash, "-A OUTPUT -p tcp -j MARK --set-xmark 0x2/0xffffffff", "-A OUTPUT -m mark --mark 0x2 -j DROP")},
+			[]string{"output blocked: tcp  any → any; tcp,udp  any → any  if -m mark --mark 0x2" + made + " (mangle OUTPUT new rule 3); !udp  any → any  mark 0x2: accepted, partly mark 0x2, partly " + hash + " → dropped by OUTPUT 3, was POSTROUTING 0"}},
+		{"another hash for a mark", []string{mangle("-A OUTPUT -p udp "+hash, "-A OUTPUT -p udp -m mark --mark 0x2 -j DROP")},
+			[]string{mangle("-A OUTPUT -p udp "+halved, "-A OUTPUT -p udp -m mark --mark 0x2 -j DROP")},
+			[]string{"output allowed: udp  any → any  if -m mark --mark 0x2" + made + " (mangle OUTPUT rule 2)  unless -m mark --mark 0x2" + made + " (mangle OUTPUT rule 2 as it is now): dropped → accepted, " + halved + " by POSTROUTING 0, was OUTPUT 2",
+				"output blocked: udp  any → any  unless -m mark --mark 0x2" + made + " (mangle OUTPUT rule 2)  if -m mark --mark 0x2" + made + " (mangle OUTPUT rule 2 as it is now): accepted, " + hash + " → dropped by OUTPUT 2, was POSTROUTING 0",
+				"output other: udp  any → any  unless -m mark --mark 0x2" + made + " (mangle OUTPUT rule 2)  unless -m mark --mark 0x2" + made + " (mangle OUTPUT rule 2 as it is now): accepted, " + hash + " → accepted, " + halved + " by OUTPUT 1, was OUTPUT 1"}},
 		{"another hop", []string{"*mangle\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -i eth2 -j TTL --ttl-inc 1\nCOMMIT\n"}, []string{"*mangle\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -i eth2 -j TTL --ttl-inc 1\n-A PREROUTING -i eth1 -j TTL --ttl-inc 1\nCOMMIT\n"},
 			[]string{"input other: any  any → any  in eth1: accepted → accepted, ttl +1 by PREROUTING 2, was INPUT 0",
 				"forward allowed: any  any → any  in eth1  ttl 1: dropped → accepted, ttl +1 by POSTROUTING 0, was PREROUTING 0",

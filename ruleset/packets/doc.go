@@ -64,7 +64,7 @@
 // marks may be routed anew, and is taken to leave by the interface it was
 // routed to first; a counting match that a packet meets twice, in a chain that
 // two rules lead to, is one unknown; a packet that comes in by lo was tracked
-// when it was sent, which NOTRACK in PREROUTING does not undo; a shift of
-// CONNMARK, HMARK and SET --map-set are told as remarks, and marks that they make
-// are not followed, nor is one that CONNMARK gives a template in table raw.
+// when it was sent, which NOTRACK in PREROUTING does not undo. A mark that a shift
+// of CONNMARK, HMARK or SET --map-mark makes is told as a remark, and each rule's
+// test of it is an unknown; so is that of one that CONNMARK gives a template.
 package packets

@@ -26,6 +26,9 @@ func (l linear) apply(mark, connmark uint32) uint32 {
 // effect is what was done to a packet so far.
 type effect struct {
 	mark, connmark linear
+	// markMade and connmarkMade say that nobody here knows the mark: it is a
+	// hash, or a shift of what it was.
+	markMade, connmarkMade bool
 	// tosKeep are the bits of the type of service that stay, tosFlip those that
 	// are then turned.
 	tosKeep, tosFlip uint8
@@ -49,6 +52,8 @@ func (u *universe) then(e, f effect) effect {
 		notrack: e.notrack || f.notrack, template: e.template || f.template, ttl: e.ttl.then(f.ttl),
 		translation: e.translation, source: e.source, notes: e.notes, settled: e.settled || f.settled,
 	}
+	out.markMade = f.markMade || f.mark.mark != 0 && e.markMade || f.mark.connmark != 0 && e.connmarkMade
+	out.connmarkMade = f.connmarkMade || f.connmark.connmark != 0 && e.connmarkMade || f.connmark.mark != 0 && e.markMade
 	if f.translation != 0 {
 		out.translation = f.translation
 	}

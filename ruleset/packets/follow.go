@@ -10,6 +10,9 @@ type Way struct {
 	// Final is the packet as it is where its way ends, dropped or not. Its time
 	// to live is what it would have come in with.
 	Final Packet
+	// MarkMade and ConnmarkMade say that nobody knows the final mark: a rule made
+	// it in a way that is not followed.
+	MarkMade, ConnmarkMade bool
 	// Asked are the unknowns whose value counted, in order of their text.
 	Asked []Atom
 }
@@ -19,7 +22,7 @@ func (s *Space) Follow(j Journey, p Packet) Way {
 	t := tracer{program: s.program, packet: p, journey: j, effect: noEffect, asked: map[Atom]bool{}}
 	w := Way{}
 	w.Outcome, w.Steps = t.run()
-	w.Final = t.packet
+	w.Final, w.MarkMade, w.ConnmarkMade = t.packet, t.effect.markMade, t.effect.connmarkMade
 	for a := range t.asked {
 		w.Asked = append(w.Asked, a)
 	}

@@ -298,6 +298,10 @@ func (g *generator) target(table, chain, proto string, jumps []string) string {
 		if g.v6 {
 			hl = strings.NewReplacer("TTL", "HL", "ttl", "hl").Replace(hl)
 		}
+		if g.atoms && g.chance(8) {
+			return pick(g, "-j HMARK --hmark-src-prefix 32 --hmark-dst-prefix 32 --hmark-rnd 0x00000007 --hmark-mod 4 --hmark-offset 1", "-j CONNMARK --save-mark --nfmask 0xffffffff --ctmask 0xffffffff --left-shift-mark 1",
+				"-j CONNMARK --restore-mark --nfmask 0xffffffff --ctmask 0xffffffff --right-shift-mark 1", "-j SET --map-set m0 src --map-mark")
+		}
 		return pick(g, "-j MARK "+mark, "-j MARK "+mark, "-j CONNMARK "+mark, "-j CONNMARK --save-mark --nfmask 0x3 --ctmask 0x3",
 			"-j CONNMARK --restore-mark --nfmask 0xffffffff --ctmask 0xffffffff", "-j CONNMARK --restore-mark --nfmask 0xf --ctmask 0x3",
 			"-j TOS --set-tos 0x10/0x3f", "-j DSCP --set-dscp 0x04", hl)

@@ -127,6 +127,8 @@ func (b *builder) change(n int32) *change {
 	}
 	b.linearBits(to, fieldMark, e.mark, keepMark)
 	b.linearBits(to, fieldConnmark, e.connmark, keepConnmark)
+	b.isMade(to, fieldMarkMade, e.markMade, e.mark.mark != 0, fieldConnmarkMade, e.mark.connmark != 0)
+	b.isMade(to, fieldConnmarkMade, e.connmarkMade, e.connmark.connmark != 0, fieldMarkMade, e.connmark.mark != 0)
 	if fl := &b.fields[fieldTOS]; fl.used {
 		for i, level := range fl.levels {
 			keep, flip := e.tosKeep>>fl.bits[i]&1, e.tosFlip>>fl.bits[i]&1
@@ -184,6 +186,25 @@ func (b *builder) change(n int32) *change {
 	}
 	b.changes[n] = change{true, to}
 	return &b.changes[n]
+}
+
+// isMade sets whether nobody knows a mark: one made so, or that has bits of such
+// a one.
+func (b *builder) isMade(to map[int32]node, f field, made, keeps bool, other field, copies bool) {
+	if !b.fields[f].used || keeps && !copies && !made {
+		return
+	}
+	n := falseNode
+	if keeps {
+		n = b.variable(b.fields[f].levels[0])
+	}
+	if copies {
+		n = b.or(n, b.variable(b.fields[other].levels[0]))
+	}
+	if made {
+		n = trueNode
+	}
+	to[b.fields[f].levels[0]] = n
 }
 
 // linearBits sets the new bits of a mark, each made of both marks' old ones.

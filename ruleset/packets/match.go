@@ -22,6 +22,9 @@ type reader struct {
 	// raw says that the rule stands in table raw, where no packet has a
 	// connection yet, but what CT gave it may be taken for one.
 	raw bool
+	// side tells the new side's marks that are not followed from the old one's,
+	// where other rules change them.
+	side string
 	// unknown counts the unknowns of the rule that is read.
 	unknown int
 	// asksFor are the destinations of the rule that is read, nil for any.

@@ -25,7 +25,7 @@ func (r *reader) mark(m *xtables.Module) (*condition, error) {
 		v, mask, err := maskedNumber(o.Value(), 32)
 		switch {
 		case f == fieldMark || !r.raw:
-			return bitTest(f, v, mask), err
+			return r.followed(m, o, f, bitTest(f, v, mask)), err
 		case r.tracking&templateMarks != 0:
 			return r.ofTemplate(m, o), err
 		}

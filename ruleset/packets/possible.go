@@ -122,12 +122,15 @@ func (p *program) stateful() bool {
 	return false
 }
 
-func asksState(c *condition) bool {
-	if c.op == inSet && (c.field == fieldState || c.field == fieldTemplate) {
+func asksState(c *condition) bool { return asks(c, fieldState) || asks(c, fieldTemplate) }
+
+// asks says whether a condition tests a field.
+func asks(c *condition, f field) bool {
+	if (c.op == inSet || c.op == masked) && c.field == f {
 		return true
 	}
 	for _, k := range c.kids {
-		if asksState(k) {
+		if asks(k, f) {
 			return true
 		}
 	}
@@ -159,7 +162,7 @@ func (b *builder) domain(parts []*condition) node {
 			n = b.and(b.fits(parts[i], start), n)
 		}
 	}
-	for _, f := range []field{fieldNotrack, fieldTemplate} {
+	for _, f := range []field{fieldNotrack, fieldTemplate, fieldMarkMade, fieldConnmarkMade} {
 		if g := &b.fields[f]; g.used {
 			n = b.and(n, b.make(g.levels[0], trueNode, falseNode))
 		}

@@ -89,7 +89,9 @@ func prepare(ctx context.Context, limit int, u *universe, programs ...*program) 
 			c.cut(fieldTTL, one(number(n)))
 		}
 	}
-	for _, f := range []field{fieldNotrack, fieldTemplate} {
+	used[fieldMarkMade] = used[fieldMarkMade] || used[fieldConnmarkMade]
+	used[fieldConnmarkMade] = used[fieldMarkMade]
+	for _, f := range []field{fieldNotrack, fieldTemplate, fieldMarkMade, fieldConnmarkMade} {
 		c.cut(f, one(number(1)))
 	}
 	c.used = used

@@ -73,6 +73,9 @@ func load(u *universe, shared *specs, s *ruleset.Snapshot, family ruleset.Family
 		return p, nil
 	}
 	r := &reader{universe: u, sets: setsOf(s)}
+	if names != nil && !u.marksSame {
+		r.side = " as it is now"
+	}
 	for i := range s.Tables {
 		t := &s.Tables[i]
 		if t.Native {
@@ -133,7 +136,8 @@ func (p *program) rule(r *reader, shared *specs, c *chain, j int, source *rulese
 	}
 	own, sets := false, false
 	for i := range spec.Matches {
-		own = own || counting[spec.Matches[i].Name]
+		name := spec.Matches[i].Name
+		own = own || counting[name] || p.marksMade && (name == "mark" || name == "connmark")
 		sets = sets || spec.Matches[i].Name == "set"
 	}
 	if own || sets {

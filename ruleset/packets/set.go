@@ -52,6 +52,9 @@ func (r *reader) setMatch(m *xtables.Module) (*condition, error) {
 	if r.filled[o.Values[0]] != 0 && ms != nobody {
 		c = r.filledLater(o.Values[0], o.Values[1], c)
 	}
+	if r.marksMade && asks(c, fieldMark) {
+		c = r.followed(m, o, fieldMark, c)
+	}
 	c = negateIf(o.Negated, c, r.v6)
 	parts := []*condition{c}
 	for i := range m.Options {

@@ -122,6 +122,7 @@ func (u *universe) changed(out *[fields]bool, e *effect) {
 	note := func(f field, yes bool) { out[f] = out[f] || yes }
 	note(fieldMark, e.mark != keepMark)
 	note(fieldConnmark, e.connmark != keepConnmark)
+	note(fieldMarkMade, e.markMade || e.connmarkMade)
 	note(fieldTOS, e.tosKeep != 255 || e.tosFlip != 0)
 	note(fieldTTL, e.ttl != sameLifetime)
 	if e.source != 0 {

@@ -42,7 +42,7 @@ var passive = map[string]bool{"LOG": true, "NFLOG": true, "ULOG": true, "AUDIT":
 // remarked are the targets that change what packet space does not look into
 // and go on: the change is part of the outcome.
 var remarked = map[string]bool{"TCPMSS": true, "TCPOPTSTRIP": true, "CLASSIFY": true, "SECMARK": true, "CONNSECMARK": true,
-	"TEE": true, "ECN": true, "SET": true, "HMARK": true}
+	"TEE": true, "ECN": true, "SET": true}
 
 // action returns what a target does, and the condition that must hold beside
 // the rule's for it to do so.
@@ -102,6 +102,7 @@ func (r *reader) action(s *xtables.Spec, chains map[string]bool) (action, *condi
 	}
 	if remarked[t.Name] && !t.Opaque {
 		a.effect.notes = int32(r.note(0, targetText(t)))
+		a.effect.markMade = t.Option("--map-mark") != nil
 		return a, yes, nil
 	}
 	return r.unknownTarget(a, t), yes, nil
@@ -132,6 +133,7 @@ func init() {
 		"DNAT": (*reader).translate, "REDIRECT": (*reader).translate,
 		"SNAT": (*reader).translateSource, "MASQUERADE": (*reader).translateSource,
 		"NETMAP": (*reader).translateNetwork, "TPROXY": (*reader).proxy,
+		"HMARK": (*reader).setHash,
 	}
 }
 
@@ -155,6 +157,7 @@ func (r *reader) setConnmark(t *xtables.Module, a *action) (*condition, error) {
 	}
 	if t.Option("--left-shift-mark") != nil || t.Option("--right-shift-mark") != nil || r.raw && r.tracking&templateMarks != 0 {
 		a.effect.notes = int32(r.note(0, targetText(t)))
+		a.effect.markMade, a.effect.connmarkMade = restores, !restores
 		return r.connected(), nil
 	}
 	mask := func(name string) (uint32, error) {

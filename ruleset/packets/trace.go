@@ -280,6 +280,10 @@ func (t *tracer) test(c *condition, at place) bool {
 		v = number(uint64(uint8(v.lo) - at.ttl))
 	case fieldNotrack:
 		v = flagged(t.effect.notrack)
+	case fieldMarkMade:
+		v = flagged(t.effect.markMade)
+	case fieldConnmarkMade:
+		v = flagged(t.effect.connmarkMade)
 	case fieldTemplate:
 		v = flagged(t.effect.template)
 	case fieldState:

@@ -20,6 +20,7 @@ const (
 func newSharedUniverse(family ruleset.Family, snapshots ...*ruleset.Snapshot) *universe {
 	u := newUniverse(family == ruleset.IPv6)
 	u.filled = filledSetsOf(snapshots...)
+	u.marksMade, u.marksSame = marksOf(family, snapshots)
 	for _, s := range snapshots {
 		if s == nil {
 			continue
