@@ -47,8 +47,8 @@ type pageRegion struct {
 
 // pageExample is a packet, and what kernels made of it.
 type pageExample struct {
-	Packet, Proof string
-	Wrong         bool
+	Packet, Turn, Proof string
+	Wrong               bool
 }
 
 // pageFate is an outcome: what becomes of the packet, and what else.
@@ -60,10 +60,11 @@ type pageDecider struct{ Place, Source, Text string }
 const mostFolded = 20
 
 func (p *Packets) figures() (out []pageFigure) {
+	regions := p.told()
 	for _, c := range changeWords {
 		n := 0
-		for i := range p.Regions {
-			if p.Regions[i].Change == c.change {
+		for _, r := range regions {
+			if r.Change == c.change {
 				n++
 			}
 		}
@@ -80,24 +81,27 @@ func (p *Packets) page(limit int) *pagePackets {
 	out := &pagePackets{Note: p.structuralNote(), Proof: p.proofSentence()}
 	left := 0
 	index := map[string]int{}
-	p.each(func(r *Region, words string) {
+	p.each(func(r *told, words string) {
 		x := r.page()
 		if limit -= x.size(); limit < 0 {
 			left++
 			return
 		}
-		key := fmt.Sprintf("%s %s %s\n%v\n%v", r.Change, r.Journey, r.Family, r.OldRule, r.NewRule)
+		key := fmt.Sprintf("%s %s %s\n%v\n%v", r.Change, r.way(), r.Family, r.OldRule, r.NewRule)
 		at, ok := index[key]
 		if !ok {
 			at = len(out.Cases)
 			index[key] = at
-			out.Cases = append(out.Cases, pageCase{Change: string(r.Change), Words: words, Journey: string(r.Journey), Family: string(r.Family)})
+			out.Cases = append(out.Cases, pageCase{Change: string(r.Change), Words: words, Journey: r.way(), Family: string(r.Family)})
 			if n := len(out.Changes); n == 0 || out.Changes[n-1].Words != words {
 				out.Changes = append(out.Changes, pageChange{string(r.Change), words})
 			}
 		}
 		c := &out.Cases[at]
 		c.Regions = append(c.Regions, x)
+		for _, also := range r.examples()[1:] {
+			c.Examples = append(c.Examples, also.example())
+		}
 		c.was, c.is = union(c.was, r.OldRules), union(c.is, r.NewRules)
 	})
 	for i := range out.Cases {
@@ -112,7 +116,7 @@ func (p *Packets) page(limit int) *pagePackets {
 		return false
 	}
 	for _, j := range packets.Journeys {
-		if has(func(c *pageCase) bool { return c.Journey == string(j) }) {
+		if has(func(c *pageCase) bool { return slices.Contains(strings.Fields(c.Journey), string(j)) }) {
 			out.Journeys = append(out.Journeys, string(j))
 		}
 	}
@@ -147,6 +151,9 @@ func (r *Region) page() pageRegion {
 
 func (r *Region) example() pageExample {
 	x := pageExample{Packet: shown(r.Example.String(), mostWords), Wrong: r.Proof.Wrong()}
+	if r.Turn != nil {
+		x.Turn = shown(r.Turn.String(), mostWords)
+	}
 	if r.Proof != nil {
 		x.Proof = shown(r.Proof.String(), mostWords)
 	}
@@ -203,7 +210,7 @@ func pageDeciders(list []Decider) (out []pageDecider) {
 
 // size is about how many bytes the region takes, with what decides over it.
 func (r *pageRegion) size() int {
-	n := 2500 + len(r.Old.Rest) + len(r.New.Rest) + 2*len(r.Example.Packet) + 2*len(r.Example.Proof)
+	n := 2500 + len(r.Old.Rest) + len(r.New.Rest) + 2*len(r.Example.Packet) + 2*len(r.Example.Turn) + 2*len(r.Example.Proof)
 	for _, box := range r.Match {
 		for _, part := range box {
 			n += 40 + len(part)

@@ -3,6 +3,7 @@ package ci
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"strconv"
 
 	"github.com/fwc-dev/fwc/ruleset"
@@ -46,8 +47,44 @@ type Region struct {
 	OldRules []Decider `json:"oldRules,omitempty"`
 	NewRules []Decider `json:"newRules,omitempty"`
 	Example  Example   `json:"example"`
+	// Turn is what becomes of Example if a translation takes it another way than
+	// Journey, nil where that is nothing else.
+	Turn *Turn `json:"turn,omitempty"`
 	// Proof is what kernels made of Example, nil where nobody asked.
 	Proof *Proof `json:"proof,omitempty"`
+}
+
+// Turn is packets.Turn.
+type Turn struct {
+	Side    string          `json:"side"` // "old" or "new"
+	Journey packets.Journey `json:"journey"`
+	// Address is this host's where Journey is input, another's where it is
+	// forward.
+	Address netip.Addr `json:"address"`
+	Fate    string     `json:"fate"`
+	Rule    *Decider   `json:"rule,omitempty"`
+}
+
+// String is the turn in words: "dropped now if 10.0.0.5 is another host's: filter
+// FORWARD  policy DROP".
+func (t *Turn) String() string {
+	s := t.short()
+	if t.Rule != nil {
+		s += ": " + t.Rule.String()
+	}
+	return s
+}
+
+// short is String without the rule.
+func (t *Turn) short() string {
+	when, whose := "before", "this host's"
+	if t.Side == "new" {
+		when = "now"
+	}
+	if t.Journey == packets.Forward {
+		whose = "another host's"
+	}
+	return fmt.Sprintf("%s %s if %s is %s", t.Fate, when, t.Address, whose)
 }
 
 // Decider is a rule or a policy.
@@ -105,6 +142,15 @@ func regionOf(x *packets.Region) Region {
 	for _, c := range x.Conditions() {
 		out.Conditions = append(out.Conditions, valid(c.String()))
 	}
+	if t := x.Turn; t != nil {
+		out.Turn = &Turn{Side: "old", Journey: t.Journey, Address: t.Address, Fate: valid(t.Outcome.String())}
+		if t.New {
+			out.Turn.Side = "new"
+		}
+		if by := deciders(t.Rules); len(by) > 0 {
+			out.Turn.Rule = &by[0]
+		}
+	}
 	for i := range x.Boxes {
 		out.Space = append(out.Space, boxOf(&x.Boxes[i]))
 	}
@@ -128,8 +174,8 @@ func deciders(steps []packets.Step) (out []Decider) {
 // Headline is the comparison in one line: "2 newly allowed, 1 newly blocked".
 func (p *Packets) Headline() string {
 	count := map[packets.Change]int{}
-	for i := range p.Regions {
-		count[p.Regions[i].Change]++
+	for _, r := range p.told() {
+		count[r.Change]++
 	}
 	var parts []string
 	for _, c := range changeWords {

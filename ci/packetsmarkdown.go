@@ -36,10 +36,11 @@ func (r *Report) packets(b *strings.Builder, limit int) {
 		}
 		fmt.Fprintf(b, "%s%s%s\n\n", mark, s, mark)
 	}
+	regions := p.told()
 	for _, c := range changeWords {
 		var rows []string
-		for i := range p.Regions {
-			if x := &p.Regions[i]; x.Change == c.change {
+		for i := range regions {
+			if x := &regions[i]; x.Change == c.change {
 				rows = append(rows, regionRow(x))
 			}
 		}
@@ -63,27 +64,40 @@ func (r *Report) packets(b *strings.Builder, limit int) {
 
 // regionRow is a region in a table. What else becomes of packets that newly
 // get through, or no longer do, is in the details.
-func regionRow(x *Region) string {
+func regionRow(x *told) string {
 	old, new, arrow := x.Old, x.New, " → "
 	if x.Change != packets.Other {
 		old, new, arrow = verdictOf(old), verdictOf(new), "&nbsp;→&nbsp;"
 	}
-	return fmt.Sprintf("| %s&nbsp;%s | %s | %s%s%s |\n", x.Journey, x.Family, cellSpan(clip(x.Match, mostWords)),
-		cellSpan(clip(old, mostFate)), arrow, cellSpan(clip(new, mostFate)))
+	but := ""
+	if x.Turn != nil {
+		but = ", but " + cellSpan(clip(x.Turn.short(), mostFate))
+	}
+	return fmt.Sprintf("| %s&nbsp;%s | %s | %s%s%s%s |\n", strings.ReplaceAll(x.way(), " ", "&nbsp;"), x.Family, cellSpan(clip(x.Match, mostWords)),
+		cellSpan(clip(old, mostFate)), arrow, cellSpan(clip(new, mostFate)), but)
 }
 
-// verdictOf is an outcome without what comes with it.
+// verdictOf is an outcome without what comes with it, but for where a packet
+// goes instead.
 func verdictOf(outcome string) string {
-	verdict, _, _ := strings.Cut(outcome, ", ")
+	parts := strings.Split(outcome, ", ")
+	verdict := parts[0]
+	for _, p := range parts[1:] {
+		name, _, _ := strings.Cut(strings.TrimPrefix(p, "partly "), " ")
+		if name == "DNAT" || name == "REDIRECT" || name == "NETMAP" {
+			verdict += ", " + p
+		}
+	}
 	return verdict
 }
 
 // each calls f for the regions in the order of reports.
-func (p *Packets) each(f func(r *Region, change string)) {
+func (p *Packets) each(f func(r *told, change string)) {
+	regions := p.told()
 	for _, c := range changeWords {
-		for i := range p.Regions {
-			if p.Regions[i].Change == c.change {
-				f(&p.Regions[i], c.words)
+		for i := range regions {
+			if regions[i].Change == c.change {
+				f(&regions[i], c.words)
 			}
 		}
 	}
@@ -95,8 +109,8 @@ func (r *Report) packetsSection() (s section) {
 		return s
 	}
 	s.title = "The rules that decide, and an example packet of each"
-	r.Packets.each(func(x *Region, change string) {
-		s.lines = append(s.lines, line{mark: heading, text: fmt.Sprintf("%s: %s %s  %s", change, x.Journey, x.Family, x.Match)})
+	r.Packets.each(func(x *told, change string) {
+		s.lines = append(s.lines, line{mark: heading, text: fmt.Sprintf("%s: %s %s  %s", change, x.way(), x.Family, x.Match)})
 		for _, side := range []struct {
 			mark  mark
 			fate  string
@@ -121,9 +135,14 @@ func (r *Report) packetsSection() (s section) {
 				s.lines = append(s.lines, line{mark: side.mark, text: text})
 			}
 		}
-		s.lines = append(s.lines, line{mark: unchanged, text: "example: " + x.Example.String()})
-		if x.Proof != nil {
-			s.lines = append(s.lines, line{mark: unchanged, text: "kernel: " + x.Proof.String()})
+		for _, x := range x.examples() {
+			s.lines = append(s.lines, line{mark: unchanged, text: "example: " + x.Example.String()})
+			if x.Turn != nil {
+				s.lines = append(s.lines, line{mark: unchanged, text: "but: " + x.Turn.String()})
+			}
+			if x.Proof != nil {
+				s.lines = append(s.lines, line{mark: unchanged, text: "kernel: " + x.Proof.String()})
+			}
 		}
 	})
 	return s

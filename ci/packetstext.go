@@ -52,10 +52,11 @@ func (t textWriter) packets(p *Packets) {
 		}
 		fmt.Fprintf(t, "proof: %s\n", t.paint(color, s))
 	}
+	regions := p.told()
 	for _, c := range changeWords {
 		first := true
-		for i := range p.Regions {
-			r := &p.Regions[i]
+		for i := range regions {
+			r := &regions[i]
 			if r.Change != c.change {
 				continue
 			}
@@ -74,8 +75,8 @@ func (t textWriter) packets(p *Packets) {
 // changeColors are red for what is let in: that is what a reviewer must see.
 var changeColors = map[packets.Change]string{packets.Allowed: red, packets.Blocked: green, packets.Other: yellow}
 
-func (t textWriter) region(r *Region) {
-	fmt.Fprintf(t, "  %s %s  %s : %s\n", r.Journey, r.Family, t.paint(changeColors[r.Change], termsafe.String(r.Match)),
+func (t textWriter) region(r *told) {
+	fmt.Fprintf(t, "  %s %s  %s : %s\n", r.way(), r.Family, t.paint(changeColors[r.Change], termsafe.String(r.Match)),
 		termsafe.String(r.Old+" → "+r.New))
 	for _, side := range []struct {
 		word  string
@@ -96,13 +97,18 @@ func (t textWriter) region(r *Region) {
 			fmt.Fprintf(t, "      %-8s%s\n", word, t.paint(faint, termsafe.String(side.rules[i].String())))
 		}
 	}
-	fmt.Fprintf(t, "      %-8s%s\n", "example", termsafe.String(r.Example.String()))
-	if r.Proof != nil {
-		color := faint
-		if r.Proof.Wrong() {
-			color = red
+	for _, x := range r.examples() {
+		fmt.Fprintf(t, "      %-8s%s\n", "example", termsafe.String(x.Example.String()))
+		if x.Turn != nil {
+			fmt.Fprintf(t, "      %-8s%s\n", "but", termsafe.String(x.Turn.String()))
 		}
-		fmt.Fprintf(t, "      %-8s%s\n", "kernel", t.paint(color, termsafe.String(r.Proof.String())))
+		if x.Proof != nil {
+			color := faint
+			if x.Proof.Wrong() {
+				color = red
+			}
+			fmt.Fprintf(t, "      %-8s%s\n", "kernel", t.paint(color, termsafe.String(x.Proof.String())))
+		}
 	}
 }
 

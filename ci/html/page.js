@@ -11,7 +11,7 @@
 			const words = want.get('text').toLowerCase().split(/\s+/).filter(Boolean);
 			let n = 0;
 			for (const { body, text, regions } of cases) {
-				const fits = ['change', 'journey', 'family'].every((key) => !want.get(key) || body.dataset[key] === want.get(key)) &&
+				const fits = ['change', 'journey', 'family'].every((key) => !want.get(key) || body.dataset[key].split(' ').includes(want.get(key))) &&
 					words.every((word) => text.includes(word));
 				body.hidden = !fits;
 				n += fits ? regions : 0;

@@ -38,6 +38,9 @@ type Region struct {
 	// it, in full.
 	Example                Packet
 	ExampleOld, ExampleNew Outcome
+	// Turn is what becomes of Example if a translation takes it another way than
+	// Journey, nil where that is nothing else.
+	Turn *Turn
 
 	words string
 }
@@ -111,6 +114,7 @@ func (d *differ) regions(j Journey, groups []*group) ([]Region, bool) {
 		if r.NewRules == nil {
 			r.NewRules = d.new.deciding(j, r.Example)
 		}
+		r.Turn = d.turn(j, &r)
 		regions = append(regions, r)
 	}
 	return regions, cut
