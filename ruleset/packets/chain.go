@@ -129,6 +129,9 @@ func (b *builder) ruleNode(r *rule, fits node, at place) node {
 		}
 		does = b.done(r, [...]resultKind{goOn: continues, accept: accepts, finish: ends, ret: returns}[a.kind], at)
 	}
+	if (a.kind == jump || a.kind == jumpAway) && a.effect != noEffect {
+		does = b.then(b.done(r, continues, at), does)
+	}
 	return b.choose(fits, does, passOn)
 }
 
@@ -136,7 +139,7 @@ func (b *builder) ruleNode(r *rule, fits node, at place) node {
 func (b *builder) done(r *rule, kind resultKind, at place) node {
 	e := r.action.effect
 	if kind == ends {
-		e = noEffect
+		e = b.u.lasting(e)
 	}
 	if e.ttl != sameLifetime {
 		e.ttl = e.ttl.at(at.ttl)

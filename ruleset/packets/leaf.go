@@ -88,15 +88,20 @@ func (b *builder) ended(l leaf) leaf {
 	if l.final != Drop && l.final != Reject {
 		return l
 	}
-	e := noEffect
-	for _, n := range b.u.notesOf(int(b.effects[l.effect].notes)) {
-		if isSetNote(n) {
-			e.notes = int32(b.u.note(int(e.notes), n))
-		}
-	}
-	l.effect = b.effect(e)
+	l.effect = b.effect(b.u.lasting(b.effects[l.effect]))
 	l.by[byTranslation], l.by[bySource], l.by[byMark] = 0, 0, 0
 	return l
+}
+
+// lasting is what of an effect outlives a packet that does not get through.
+func (u *universe) lasting(e effect) effect {
+	out := noEffect
+	for _, n := range u.notesOf(int(e.notes)) {
+		if isSetNote(n) {
+			out.notes = int32(u.note(int(out.notes), n))
+		}
+	}
+	return out
 }
 
 // change is what an effect does to the levels that tests ask for.

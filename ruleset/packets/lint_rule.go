@@ -108,7 +108,7 @@ func (l *linter) replacedAt(v *visit, i int) []Step {
 		if is.kind == ret {
 			is = end // a base chain's RETURN is its policy
 		}
-		return is, ok
+		return is, ok && !r.writes
 	}
 	want, ok := does(&c.rules[i])
 	if !ok {

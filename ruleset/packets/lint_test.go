@@ -44,6 +44,9 @@ func TestLint(t *testing.T) {
 			"create s hash:ip\nadd s 10.0.0.1\n"}, nil},
 		{"an empty set of the other family", []string{filter("-A INPUT -m set --match-set s src -j DROP"), "create s hash:ip family inet6\n"},
 			[]string{"never-matches INPUT 1: no packet that comes here fits it"}},
+		{"a list that a rule fills", []string{strings.Replace(filter("-A INPUT -m recent --rcheck --name bad -j DROP", "-A INPUT -p tcp -m tcp --dport 23 -m recent --set --name bad -j DROP",
+			"-A INPUT -p tcp -m recent --update --seconds 60 --name bad -j DROP"), ":INPUT ACCEPT", ":INPUT DROP", 1), ""},
+			[]string{"ipv6-open INPUT 0: IPv6 is open where IPv4 is closed by the policy of INPUT"}},
 		{"two limits", []string{filter("-A INPUT -m limit --limit 5/min -j DROP", "-A INPUT -m limit --limit 5/min -j DROP", "-A INPUT -p tcp -j DROP")}, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

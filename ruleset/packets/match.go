@@ -2,6 +2,7 @@ package packets
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/fwc-dev/fwc/ruleset"
@@ -32,6 +33,8 @@ type reader struct {
 	// recorded is the list that the rule that is read adds to, if nothing else
 	// of it may fail behind.
 	recorded string
+	// chains are the names of the table's own.
+	chains map[string]bool
 }
 
 // condition returns what a rule asks. What it does not understand is an atom;
@@ -46,7 +49,7 @@ func (r *reader) condition(s *xtables.Spec) (*condition, error) {
 		parts = append(parts, c)
 	}
 	for i := range s.Matches {
-		if i == len(s.Matches)-1 && records(s) {
+		if i == len(s.Matches)-1 && r.records(s) {
 			r.recorded = withoutDefaults(moduleText(&s.Matches[i]))
 			continue
 		}
@@ -61,14 +64,25 @@ func (r *reader) condition(s *xtables.Spec) (*condition, error) {
 
 // records says that a rule's last match is recent --set, which fits whatever
 // comes to it (recent_mt of net/netfilter/xt_recent.c) and adds to a list: for
-// a rule whose end has room for that remark.
-func records(s *xtables.Spec) bool {
+// a rule whose target has room for that remark.
+func (r *reader) records(s *xtables.Spec) bool {
 	m := &s.Matches[len(s.Matches)-1]
-	if m.Name != "recent" || m.Opaque || s.Target.Name != "" && s.Target.Name != "ACCEPT" {
+	if m.Name != "recent" || m.Opaque || !plainTargets[s.Target.Name] && !passive[s.Target.Name] && !r.chains[s.Target.Name] {
 		return false
 	}
 	o := m.Option("--set")
 	return o != nil && !o.Negated
+}
+
+// plainTargets are those that decide and change nothing.
+var plainTargets = map[string]bool{"": true, "ACCEPT": true, "DROP": true, "REJECT": true, "RETURN": true}
+
+// writes says that a rule keeps something of packets that others ask for: what
+// it does is not all that it does.
+func writes(s *xtables.Spec) bool {
+	return slices.ContainsFunc(s.Matches, func(m xtables.Module) bool {
+		return m.Name == "recent" && (m.Opaque || m.Option("--rcheck") == nil)
+	})
 }
 
 func (r *reader) header(o *xtables.Option) (*condition, error) {

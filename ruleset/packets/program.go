@@ -48,6 +48,7 @@ type rule struct {
 	source *ruleset.Rule
 	fits   *condition
 	action action
+	writes bool
 }
 
 // specs are rules read once for both sides, and the conditions of those that
@@ -102,7 +103,7 @@ func (p *program) table(r *reader, shared *specs, key tableKey, t *ruleset.Table
 		names[t.Chains[i].Name] = true
 	}
 	sources := sourceChains(t)
-	r.backend = t.Backend
+	r.backend, r.chains = t.Backend, names
 	for i := range t.Chains {
 		c := &chain{table: out, name: t.Chains[i].Name, base: t.Chains[i].Policy != ""}
 		out.chains[c.name], out.list = c, append(out.list, c)
@@ -175,7 +176,7 @@ func (p *program) rule(r *reader, shared *specs, c *chain, j int, source *rulese
 	if r.unknown > 0 {
 		p.unknown++
 	}
-	c.rules[j] = rule{chain: c, index: j, source: source, fits: fits, action: a}
+	c.rules[j] = rule{chain: c, index: j, source: source, fits: fits, action: a, writes: own && writes(spec)}
 	return nil
 }
 

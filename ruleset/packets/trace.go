@@ -129,6 +129,7 @@ func (t *tracer) chain(c *chain, at place) result {
 		a := &ru.action
 		switch a.kind {
 		case jump, jumpAway:
+			t.apply(a.effect, at)
 			r := t.chain(c.table.chains[a.chain], at)
 			if r.kind == accepts || r.kind == ends {
 				return r
@@ -137,8 +138,10 @@ func (t *tracer) chain(c *chain, at place) result {
 				return result{kind: returns}
 			}
 		case ret:
+			t.apply(a.effect, at)
 			return result{kind: returns}
 		case finish:
+			t.apply(t.lasting(a.effect), at)
 			return result{ends, a.final, a.with}
 		case either, eitherAccept:
 			if !t.holds(t.atoms[a.unknown]) {
