@@ -30,7 +30,7 @@ func TestDiffAgreesWithTrace(t *testing.T) {
 	for i := range rounds {
 		r := rand.New(rand.NewPCG(seed, uint64(i)))
 		g := newGenerator(r, i%2 == 1)
-		g.atoms = i%3 == 0
+		g.atoms, g.anySets = i%3 == 0, true
 		var sets string
 		if i%4 != 0 {
 			sets = g.makeSets()
@@ -252,6 +252,14 @@ func (g *generator) makeSets() string {
 	set(3, "hash:ip,port,net", "family "+family, func() string { return a() + "," + icmpPort() + "," + net() + except() }, 6)
 	set(2, "hash:net,iface", "family "+family, func() string { return net() + "," + pick(g, g.names...) + except() }, 6)
 	set(1, "bitmap:port", "range 0-65535", func() string { return fmt.Sprint(pick(g, g.ports...)) }, 4)
+	if g.anySets {
+		mac := func() string { return pick(g, "02:00:00:00:00:01", "02:00:00:00:00:02") }
+		set(1, "hash:mac", "", mac, 1)
+		set(2, "hash:ip,mac", "family "+family, func() string { return a() + "," + mac() }, 5)
+		set(2, "hash:ip,mark", "family "+family, func() string { return a() + "," + pick(g, "0x1", "0x2", "0x10") }, 6)
+		set(2, "hash:net,net", "family "+family, func() string { return net() + "," + net() + except() }, 6)
+		set(3, "hash:net,port,net", "family "+family, func() string { return net() + "," + icmpPort() + "," + net() + except() }, 6)
+	}
 	if !g.v6 {
 		set(1, "hash:ip", "family inet netmask 24", func() string { return pick(g, "10.1.0.0", "10.2.200.0", "10.3.4.0") }, 2)
 		set(1, "bitmap:ip", "range 10.1.0.0-10.1.255.255", func() string { return pick(g, "10.1.0.1", "10.1.0.2", "10.1.1.0") }, 2)

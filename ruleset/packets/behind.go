@@ -68,6 +68,28 @@ type told struct {
 	atom Atom
 }
 
+// sourceTest tells a test of a packet that met translation k of its source.
+func (u *universe) sourceTest(c *condition, k int) told {
+	if k == 0 || c.field != fieldSrc && c.field != fieldSport {
+		return told{op: masked}
+	}
+	t := &u.sources[k]
+	known, to := t.known(), t.to
+	if c.field == fieldSport {
+		known, to = t.knownPort(), t.port
+	}
+	if known {
+		return told{op: masked}
+	}
+	switch inside, outside := within(to, c); {
+	case inside:
+		return told{op: always}
+	case outside:
+		return told{op: never}
+	}
+	return told{op: atomic, atom: u.testAtom(c, t.text)}
+}
+
 // behindTest tells a test of a packet that met translation k.
 func (u *universe) behindTest(c *condition, k int) told {
 	if k == 0 || c.field != fieldDst && c.field != fieldDport {
@@ -110,9 +132,14 @@ func within(to spans, c *condition) (inside, outside bool) {
 }
 
 func (u *universe) destinationAtom(c *condition, k int) Atom {
+	return u.testAtom(c, u.translations[k].text)
+}
+
+// testAtom is the unknown that a test is of a packet that was translated.
+func (u *universe) testAtom(c *condition, translation string) Atom {
 	what := spansText(c.field, c.set, u.v6)
 	if c.op == masked {
 		what = c.want.address(u.v6).String() + "/" + c.mask.address(u.v6).String()
 	}
-	return u.behind(Atom{Text: fieldWords[c.field] + " in " + what}, k)
+	return Atom{Text: fieldWords[c.field] + " in " + what + ", after " + translation}
 }

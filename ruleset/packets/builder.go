@@ -138,6 +138,21 @@ func (b *builder) make2(level int32, lo, hi node) node {
 // translated makes a test of a destination that nobody knows after its
 // translation an unknown.
 func (b *builder) translated(c *condition, n node, at place) node {
+	if g := &b.fields[fieldSource]; at.sourced && g.used {
+		for k := range b.u.sources {
+			then := falseNode
+			switch told := b.u.sourceTest(c, k); told.op {
+			case never:
+			case always:
+				then = trueNode
+			case atomic:
+				then = b.variable(b.atoms[b.u.atomIndex[told.atom]])
+			default:
+				continue
+			}
+			n = b.choose(g.encode(b.store, one(number(uint64(k))), fieldSource.limit(b.v6), trueNode, falseNode), then, n)
+		}
+	}
 	g := &b.fields[fieldTranslation]
 	if !at.behind || !g.used || !b.unknownTo || c.field != fieldDst && c.field != fieldDport {
 		return n

@@ -55,6 +55,8 @@ func TestCases(t *testing.T) {
 			"filter -A FORWARD -m set --match-set l dst,dst --return-nomatch -j DROP", through + "\nudp 172.16.0.1:4 > 10.0.0.1:2 in eth0\nudp 172.16.0.1:4 > 10.0.1.1:2 in eth0"},
 		{"a translation to where it goes", "nat -A PREROUTING -p udp -j DNAT --to-destination 10.0.0.1\nfilter -A FORWARD -m conntrack --ctstate DNAT -j DROP", through + "\nudp 172.16.0.1:4 > 10.0.0.2:6 in eth0"},
 		{"sources behind INPUT", "nat -A INPUT -p udp -j SNAT --to-source 10.9.9.9\nfilter -A INPUT -s 10.9.9.9/32 -j DROP", to},
+		{"a mapped source", "nat -A INPUT -p udp -j NETMAP --to 10.9.9.0/24\nnat -A INPUT -p tcp -j NETMAP --to 10.8.8.8/32\nsecurity -A INPUT -s 10.9.9.0/24 -j DROP\nsecurity -A INPUT -s 10.8.8.8/32 -j DROP",
+			to + "\ntcp 172.16.0.1:4 > 192.0.2.1:6 in eth0\nicmp 172.16.0.1 > 192.0.2.1 type 8/0 in eth0"},
 		{"before tracking", "raw -A PREROUTING -m connmark --mark 0x0 -j DROP\nraw -A PREROUTING -m conntrack ! --ctstate INVALID -j DROP", through},
 	} {
 		t.Run(strings.ReplaceAll(c.name, " ", "-"), func(t *testing.T) {
@@ -71,7 +73,7 @@ func TestCases(t *testing.T) {
 func ruled(backend ruleset.Backend, rules string) (*ruleset.Snapshot, error) {
 	text, sets := "", ""
 	for _, table := range []struct{ name, chains string }{{"raw", "PREROUTING OUTPUT"}, {"mangle", "PREROUTING INPUT FORWARD OUTPUT POSTROUTING"},
-		{"nat", "PREROUTING INPUT OUTPUT POSTROUTING"}, {"filter", "INPUT FORWARD OUTPUT"}} {
+		{"nat", "PREROUTING INPUT OUTPUT POSTROUTING"}, {"filter", "INPUT FORWARD OUTPUT"}, {"security", "INPUT FORWARD OUTPUT"}} {
 		text += "*" + table.name + "\n"
 		for _, chain := range strings.Fields(table.chains) {
 			text += ":" + chain + " ACCEPT [0:0]\n"

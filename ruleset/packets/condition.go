@@ -147,6 +147,8 @@ type place struct {
 	tracked bool
 	// behind says that the destination may be translated by now.
 	behind bool
+	// sourced says that the source may be, too.
+	sourced bool
 	// ttl is how much of its time to live forwarding has taken.
 	ttl uint8
 }

@@ -36,6 +36,7 @@ const (
 	fieldNotrack
 	fieldTemplate    // a CT rule has given it what its connection is to be
 	fieldTranslation // the number of the DNAT that it met
+	fieldSource      // the number of the SNAT that it met
 	fieldMarkMade    // nobody here knows what mark it has
 	fieldConnmarkMade
 	fields
@@ -60,7 +61,7 @@ var widths = [fields]int{
 	fieldIn: 128, fieldOut: 128, fieldProto: 8, fieldDst: 32, fieldLocal: 32, fieldDport: 16, fieldSrc: 32, fieldSport: 16,
 	fieldICMP: 16, fieldFlags: 6, fieldState: 3, fieldDir: 1, fieldDNAT: 1, fieldSNAT: 1, fieldFragment: 1,
 	fieldMAC: 48, fieldTOS: 8, fieldTTL: 8, fieldLength: 16, fieldPacketType: 2, fieldMark: 32, fieldConnmark: 32,
-	fieldNotrack: 1, fieldTemplate: 1, fieldTranslation: 31, fieldMarkMade: 1, fieldConnmarkMade: 1,
+	fieldNotrack: 1, fieldTemplate: 1, fieldTranslation: 31, fieldSource: 31, fieldMarkMade: 1, fieldConnmarkMade: 1,
 }
 
 // width returns the number of bits of a field.

@@ -22,6 +22,7 @@ type generator struct {
 	ports     []uint16
 	atoms     bool
 	loads     bool     // on a kernel, whatever the unknowns
+	anySets   bool     // also of types that this kernel may not have
 	sets      []string // names with their number of dimensions: "s1 2"
 }
 
@@ -236,6 +237,9 @@ func (g *generator) module(table, chain string, base bool) string {
 	case 7:
 		return "-m length " + g.not(20) + "--length " + pick(g, "0:60", "61", "60:100", "100:65535")
 	case 8:
+		if g.chance(20) {
+			return "-m ecn " + g.not(30) + "--ecn-ip-ect " + pick(g, "0", "1", "3")
+		}
 		return pick(g, "-m tos "+g.not(20)+"--tos "+pick(g, "0x10/0x3f", "0x00/0xff", "0x08/0x08"), "-m dscp "+g.not(20)+"--dscp "+pick(g, "0x00", "0x04", "0x2e"))
 	case 9:
 		if chain == "PREROUTING" || chain == "INPUT" || chain == "FORWARD" {
@@ -264,7 +268,8 @@ func (g *generator) module(table, chain string, base bool) string {
 		}
 	}
 	if g.atoms && g.loads && (!base || chain != "OUTPUT" && chain != "POSTROUTING") {
-		return pick(g, "-m limit --limit 5/min", "-m string --string \"x\" --algo bm --to 65535", "-m addrtype "+g.not(30)+"--dst-type LOCAL")
+		return pick(g, "-m limit --limit 5/min", "-m limit --limit 3/min --limit-burst 2", "-m string --string \"x\" --algo bm --to 65535", "-m addrtype "+g.not(30)+"--dst-type LOCAL",
+			"-m addrtype "+g.not(30)+"--src-type "+pick(g, "LOCAL", "UNICAST"))
 	}
 	if g.atoms {
 		return pick(g, "-m limit --limit 5/min", "-m string --string \"x\" --algo bm --to 65535", "-m addrtype "+g.not(30)+"--dst-type LOCAL", "-m owner --uid-owner 7")
@@ -321,7 +326,20 @@ func (g *generator) target(table, chain, proto string, jumps []string) string {
 			if chain == "POSTROUTING" && g.chance(30) {
 				return "-j MASQUERADE"
 			}
-			return "-j SNAT --to-source " + g.addresses[7].String()
+			source := g.addresses[7].String()
+			if g.chance(20) {
+				return "-j NETMAP --to " + source + "/" + fmt.Sprint(g.addresses[7].BitLen())
+			}
+			if g.atoms && !g.loads && g.chance(20) {
+				return "-j SNAT --to-source " + source + "-" + g.addresses[8].String()
+			}
+			if ports != "" && g.chance(50) {
+				if g.v6 {
+					source = "[" + source + "]"
+				}
+				return "-j SNAT --to-source " + source + ":7000"
+			}
+			return "-j SNAT --to-source " + source
 		}
 		return "-j ACCEPT"
 	case table == "filter" && g.chance(20):
@@ -425,7 +443,14 @@ func (g *generator) mutate(tables [][]string) [][]string {
 			continue
 		}
 		i := pick(g, rules...)
-		switch g.IntN(4) {
+		switch g.IntN(5) {
+		case 4: // a word of the rule
+			verdict := " -j DROP"
+			if out[t][0] == "*nat" {
+				verdict = " -j RETURN"
+			}
+			words := strings.NewReplacer(" --limit 5/min", " --limit 4/min", " -j ACCEPT", verdict, verdict, " -j ACCEPT", " ! -", " -", "/24 ", "/23 ", "/64 ", "/63 ", " --dport 22 ", " --dport 53 ")
+			out[t][i] = strings.TrimSuffix(words.Replace(out[t][i]+" "), " ")
 		case 0:
 			out[t] = slices.Delete(out[t], i, i+1)
 		case 1:
@@ -458,7 +483,7 @@ func (g *generator) packet() Packet {
 	p := Packet{
 		Src: near(), Dst: near(), Local: near(), SPort: pick(g, g.ports...), DPort: pick(g, g.ports...) + uint16(pick(g, 0, 0, 1)),
 		In: pick(g, g.names...), Out: pick(g, g.names...), TTL: uint8(pick(g, 64, 64, 64, 63, 62, 65, 2, 1, 255)), Length: uint16(pick(g, 60, 61, 100, 101)),
-		TOS: uint8(pick(g, 0, 0, 0x10, 0x08, 0xb8)), MAC: [6]byte{2, 0, 0, 0, 0, byte(1 + g.IntN(2))},
+		TOS: uint8(pick(g, 0, 0, 0x10, 0x08, 0xb8, 0xb9, 0x03)), MAC: [6]byte{2, 0, 0, 0, 0, byte(1 + g.IntN(2))},
 		Holds: map[string]bool{},
 	}
 	icmp := uint8(protoICMP)

@@ -28,6 +28,7 @@ var (
 	arriving  = place{in: true}
 	tracked   = place{in: true, tracked: true}
 	entering  = place{in: true, tracked: true, behind: true}
+	sourced   = place{in: true, tracked: true, behind: true, sourced: true}
 	passing   = place{in: true, out: true, tracked: true, behind: true, ttl: 1}
 	leaving   = place{out: true}
 	departing = place{out: true, tracked: true}
@@ -41,7 +42,7 @@ var hooks = map[Journey][]hook{
 		{"INPUT", "nat", entering, ""},
 		// The table security of iptables-nft has priority 150, not 50 (nft.c of
 		// iptables): it sees translated sources.
-		{"INPUT", "security", entering, ruleset.NFT},
+		{"INPUT", "security", sourced, ruleset.NFT},
 	},
 	Forward: {
 		{"PREROUTING", "raw", arriving, ""}, {"PREROUTING", "mangle", tracked, ""}, {"PREROUTING", "nat", tracked, ""},

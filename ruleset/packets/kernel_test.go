@@ -84,6 +84,7 @@ func TestAgreesWithKernel(t *testing.T) {
 
 type tally struct {
 	packets, accepted, dropped, rejected, answered, translated int
+	kinds                                                      map[string]int // families and backends
 	journeys                                                   map[Journey]int
 	states                                                     map[State]int
 }
@@ -173,6 +174,8 @@ func (l *lab) round(t *testing.T, g *generator, backends []ruleset.Backend, tota
 	for i := range probes {
 		p := &probes[i]
 		total.count(p, byID[p.id])
+		total.kinds[string(family)]++
+		total.kinds[fmt.Sprint(backends)]++
 		if wrong := l.judge(p, byID[p.id]); wrong != "" {
 			t.Errorf("%s: %s: %s of %+v: foretold %s\n%v\nfinally %+v\nheard %+v\n%s\n%s", name, wrong, p.journey, p.Packet, p.outcome, p.steps, p.final, byID[p.id], text, sets)
 			return nil
@@ -240,7 +243,13 @@ func (l *lab) judge(p *probe, heard []arrival) string {
 // sourceOf is where a packet should seem to come from.
 func (l *lab) sourceOf(p *probe) netip.Addr {
 	if to, ok := strings.CutPrefix(p.outcome.Source, "SNAT --to-source "); ok {
+		if to, ok := strings.CutSuffix(to, ":7000"); ok {
+			return netip.MustParseAddr(strings.Trim(to, "[]"))
+		}
 		return netip.MustParseAddr(to)
+	}
+	if to, ok := strings.CutPrefix(p.outcome.Source, "NETMAP --to "); ok {
+		return netip.MustParsePrefix(to).Addr()
 	}
 	if strings.HasPrefix(p.outcome.Source, "MASQUERADE") {
 		a := l.link(p.Out).address // the far end's
@@ -255,7 +264,7 @@ func hasPorts(proto uint8) bool {
 
 func (t *tally) count(p *probe, heard []arrival) {
 	if t.journeys == nil {
-		t.journeys, t.states = map[Journey]int{}, map[State]int{}
+		t.kinds, t.journeys, t.states = map[string]int{}, map[Journey]int{}, map[State]int{}
 	}
 	t.packets++
 	t.journeys[p.journey]++

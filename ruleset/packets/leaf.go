@@ -162,6 +162,9 @@ func (b *builder) change(n int32) *change {
 		if b.fields[fieldSNAT].used {
 			set(fieldSNAT, number(1))
 		}
+		if b.fields[fieldSource].used {
+			set(fieldSource, number(uint64(e.source)))
+		}
 		if t.to != nil && t.known() && b.fields[fieldSrc].used {
 			set(fieldSrc, t.to[0].low)
 		}

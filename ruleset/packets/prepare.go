@@ -69,11 +69,22 @@ func prepare(ctx context.Context, limit int, u *universe, programs ...*program) 
 		used[fieldState], used[fieldProto] = true, true
 		for i := range u.sources {
 			t := &u.sources[i]
+			c.cut(fieldSource, one(number(uint64(i))))
+			used[fieldSource] = used[fieldSource] || b.sourceSeen && i > 0 && (!t.known() || !t.knownPort())
 			if t.known() {
 				c.cut(fieldSrc, t.to)
 			}
 			if t.knownPort() {
 				c.cut(fieldSport, t.port)
+			}
+		}
+	}
+	if used[fieldSource] {
+		for _, x := range c.order {
+			for k := range u.sources {
+				if told := u.sourceTest(x, k); (x.op == inSet || x.op == masked) && told.op == atomic {
+					u.atomNumber(told.atom, false)
+				}
 			}
 		}
 	}

@@ -79,6 +79,8 @@ func TestProveMutations(t *testing.T) {
 					r.Words(), r.Example, r.ExampleOld, r.ExampleNew, texts[0], texts[1])
 			}
 			proved++
+			kinds[string(r.Family)]++
+			kinds[[]string{"nft", "legacy", "both backends"}[round/2%3]]++ // as Mutants has it
 			kinds[string(r.Journey)]++
 			kinds[string(r.Change)]++
 			kinds[r.Example.State.String()]++

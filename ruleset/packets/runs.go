@@ -73,7 +73,7 @@ func (d *differ) fitsFrom(r *runs, c *condition) node {
 }
 
 // hidden are the fields of what happened on the way.
-var hidden = []field{fieldNotrack, fieldTemplate, fieldTranslation, fieldMarkMade, fieldConnmarkMade}
+var hidden = []field{fieldNotrack, fieldTemplate, fieldTranslation, fieldSource, fieldMarkMade, fieldConnmarkMade}
 
 // preimage is where packets come from that are in g after a change.
 func (b *builder) preimage(g, first node) node {

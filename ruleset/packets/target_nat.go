@@ -99,6 +99,10 @@ func (r *reader) translateNetwork(t *xtables.Module, a *action) (*condition, err
 		}
 	}
 	if r.sourceHook {
+		if tr.same != nil && tr.same.op == inSet {
+			tr.to = tr.same.set
+			tr.local = tr.to[0].low != tr.to[0].high
+		}
 		a.effect.source, a.effect.settled = int32(r.source(tr)), true
 		return yes, nil
 	}

@@ -208,7 +208,11 @@ func (t *tracer) apply(e effect, at place) {
 	}
 	if e.source != 0 {
 		tr := &t.sources[e.source]
-		if tr.to != nil {
+		switch {
+		case tr.to != nil && tr.text != "" && tr.local: // a network, whose host bits stay
+			low, high := tr.to[0].low, tr.to[0].high
+			p.Src = low.or(ofAddress(p.Src).and(high.and(low.not()))).address(t.v6)
+		case tr.to != nil:
 			p.Src = tr.to[0].low.address(t.v6)
 		}
 		if tr.port != nil && p.Proto != protoICMP && p.Proto != protoICMPv6 {
@@ -243,6 +247,16 @@ func (t *tracer) test(c *condition, at place) bool {
 	case not:
 		return !t.test(c.kids[0], at)
 	case inSet, masked:
+		if at.sourced && t.effect.source != 0 {
+			switch told := t.sourceTest(c, int(t.effect.source)); told.op {
+			case always:
+				return true
+			case never:
+				return false
+			case atomic:
+				return t.holds(told.atom)
+			}
+		}
 		if at.behind && t.effect.translation != 0 {
 			switch told := t.behindTest(c, int(t.effect.translation)); told.op {
 			case always:
