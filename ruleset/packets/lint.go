@@ -50,13 +50,14 @@ type Finding struct {
 func (f *Finding) Words() string {
 	by := ""
 	for i, s := range f.By {
+		more := i == 3 && len(f.By) > 4
 		switch {
-		case i > 0 && i == len(f.By)-1:
+		case more || i > 0 && i == len(f.By)-1:
 			by += " and "
 		case i > 0:
 			by += ", "
 		}
-		if i == 3 && len(f.By) > 4 {
+		if more {
 			by += fmt.Sprintf("%d more", len(f.By)-i)
 			break
 		}
@@ -274,7 +275,9 @@ func (c *chain) step() Step {
 	return Step{Backend: c.table.backend, Table: c.table.name, Chain: c.name}
 }
 
+// sortSteps puts rules into the order in which a packet meets them, a policy
+// last.
 func sortSteps(list []Step) []Step {
-	slices.SortStableFunc(list, func(a, b Step) int { return cmp.Compare(a.Index, b.Index) })
+	slices.SortStableFunc(list, func(a, b Step) int { return cmp.Compare(uint(a.Index)-1, uint(b.Index)-1) })
 	return slices.Compact(list)
 }

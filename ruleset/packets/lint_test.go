@@ -31,6 +31,12 @@ func TestLint(t *testing.T) {
 		{"a mark set in between", []string{filter("-A INPUT -m mark --mark 0x1 -j DROP", "-A INPUT -j MARK --set-xmark 0x1/0xffffffff", "-A INPUT -m mark --mark 0x1 -s 10.0.0.1 -j REJECT")}, nil},
 		{"redundant", []string{filter("-A INPUT -s 10.1.0.0/16 -j DROP", "-A INPUT -p tcp -s 10.0.0.0/8 -j LOG", "-A INPUT -s 10.0.0.0/8 -j DROP")},
 			[]string{"changes-nothing INPUT 1: changes nothing: INPUT rule 3 would do the same"}},
+		{"many and the policy", []string{closed("-A INPUT -s 10.0.0.0/8 -j DROP", "-A INPUT -s 10.0.0.0/10 -j DROP", "-A INPUT -s 10.64.0.0/10 -j DROP", "-A INPUT -s 10.128.0.0/10 -j DROP",
+			"-A INPUT -s 10.192.0.0/11 -j DROP"), ""}, []string{
+			"changes-nothing INPUT 1: changes nothing: INPUT rule 2, INPUT rule 3, INPUT rule 4 and 2 more would do the same",
+			"never-matches INPUT 2: never matches: INPUT rule 1 takes all its packets", "never-matches INPUT 3: never matches: INPUT rule 1 takes all its packets",
+			"never-matches INPUT 4: never matches: INPUT rule 1 takes all its packets", "never-matches INPUT 5: never matches: INPUT rule 1 takes all its packets",
+			"ipv6-open INPUT 0: IPv6 is open where IPv4 is closed by the policy of INPUT"}},
 		{"as the policy", []string{closed("-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT", "-A INPUT -p udp -j DROP"), ""},
 			[]string{"changes-nothing INPUT 2: changes nothing: the policy of INPUT would do the same", "ipv6-open INPUT 0: IPv6 is open where IPv4 is closed by the policy of INPUT"}},
 		{"accepts all", []string{filter("-A FORWARD -j ACCEPT", "-A FORWARD -j DROP")},
