@@ -66,7 +66,9 @@ func TestBrowser(t *testing.T) {
 	packets, _ := archivePage(t, "packets")
 	equal, _ := archivePage(t, "equal")
 	hostile, _ := pageOf(t, old, new, false, ci.HTMLOptions{Limit: 400_000})
-	for name, raw := range map[string][]byte{"router": router, "packets": packets, "equal": equal, "hostile": hostile} {
+	large := largePage(t)
+	translated, _ := archivePage(t, "translated")
+	for name, raw := range map[string][]byte{"router": router, "packets": packets, "translated": translated, "equal": equal, "hostile": hostile, "large": large} {
 		file := filepath.Join(t.TempDir(), name+".html")
 		if err := os.WriteFile(file, raw, 0o600); err != nil {
 			t.Fatal(err)
@@ -79,7 +81,13 @@ func TestBrowser(t *testing.T) {
 				continue
 			}
 			heard.reset()
+			start := time.Now()
 			open(t, ctx, file, look.scheme, look.width)
+			if took := time.Since(start); took > 20*time.Second {
+				t.Errorf("%s, %s: took %s to open", name, look.name, took)
+			} else if name == "large" {
+				t.Logf("%d bytes, %s: %s to open", len(raw), look.name, took)
+			}
 			complaints, requests := heard.reset()
 			if len(complaints) > 0 {
 				t.Errorf("%s, %s: %q", name, look.name, complaints)
@@ -101,10 +109,38 @@ func TestBrowser(t *testing.T) {
 			}
 		}
 		named(t, ctx, name)
-		if name == "packets" {
+		switch name {
+		case "packets":
 			filters(t, ctx)
+		case "translated":
+			// What is told of both journeys stays for either.
+			if got := evaluate[string](t, ctx, `['', 'input', 'forward'].map((journey) => {
+				document.querySelector('select[name=journey]').value = journey;
+				document.querySelector('.filter').dispatchEvent(new Event('input', {bubbles: true}));
+				return [...document.querySelectorAll('.regions tbody')].filter((r) => r.offsetHeight > 0).length;
+			}).join(' ')`); got != "2 2 1" {
+				t.Errorf("of all journeys, input and forward %s cases are shown", got)
+			}
 		}
 	}
+}
+
+// largePage is the page of 10,000 rules of which a hundredth changed.
+func largePage(t *testing.T) []byte {
+	t.Helper()
+	const rules = 10_000
+	old, new := make([]string, rules), make([]string, rules)
+	for i := range rules {
+		old[i] = fmt.Sprintf("-A FORWARD -s 10.%d.%d.0/24 -d 172.16.%d.%d/32 -p tcp -m tcp --dport %d -j ACCEPT", i>>8, i&255, i>>8&255, i&255, 1000+i%64)
+		if new[i] = old[i]; i%100 == 7 {
+			new[i] = strings.Replace(old[i], "ACCEPT", []string{"DROP", "REJECT --reject-with tcp-reset"}[i/100%2], 1)
+		}
+	}
+	raw, _ := pageOf(t, randomSide(t, old), randomSide(t, new), true, ci.HTMLOptions{})
+	if len(raw) > 4<<20 {
+		t.Errorf("the page of %d rules has %d bytes", rules, len(raw))
+	}
+	return raw
 }
 
 // hearing is what a page complains of and asks for.
