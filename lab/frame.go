@@ -139,7 +139,7 @@ func (p *Packet) segment(body []byte) ([]byte, int, error) {
 			i.Id, i.Seq = p.ID, 1
 		}
 		b, err := serialize(i, load)
-		return b, 2, err
+		return p.strange(b), 2, err
 	case ICMPv6:
 		i := &layers.ICMPv6{TypeCode: layers.CreateICMPv6TypeCode(p.ICMPType, p.ICMPCode)}
 		if err := i.SetNetworkLayerForChecksum(under); err != nil {
@@ -151,11 +151,30 @@ func (p *Packet) segment(body []byte) ([]byte, int, error) {
 			rest[3] = 1
 		}
 		b, err := serialize(i, gopacket.Payload(append(rest, body...)))
-		return b, 2, err
+		return p.strange(b), 2, err
 	case SCTP:
 		return p.sctp(body)
 	}
 	return p.plain(body)
+}
+
+// strange gives a message of ICMP in IPv6, or of ICMPv6 in IPv4, the sum that
+// REJECT wants of protocols that it knows nothing of.
+func (p *Packet) strange(b []byte) []byte {
+	if p.V6() == (p.Proto == ICMPv6) || len(b) < 4 {
+		return b
+	}
+	b[2], b[3] = 0, 0
+	binary.BigEndian.PutUint16(b[2:], p.sumOf(b))
+	return b
+}
+
+func (p *Packet) sumOf(b []byte) uint16 {
+	c := gopacket.FoldChecksum(gopacket.ComputeChecksum(b, gopacket.ComputeChecksum(p.pseudo(len(b)), 0)))
+	if c == 0 {
+		c = 0xffff
+	}
+	return c
 }
 
 // sctp is an INIT, which begins a connection (RFC 9260). The body, from four
@@ -202,11 +221,7 @@ func (p *Packet) plain(body []byte) ([]byte, int, error) {
 	}
 	b = append(b, body...)
 	if sum >= 0 {
-		c := gopacket.FoldChecksum(gopacket.ComputeChecksum(b, gopacket.ComputeChecksum(p.pseudo(len(b)), 0)))
-		if c == 0 {
-			c = 0xffff
-		}
-		binary.BigEndian.PutUint16(b[sum:], c)
+		binary.BigEndian.PutUint16(b[sum:], p.sumOf(b))
 	}
 	return b, sum, nil
 }

@@ -32,7 +32,7 @@ func (p *plan) makeable() string {
 // part in the connections of the others (nf_conntrack_in).
 func (p *plan) zoned() bool {
 	return slices.ContainsFunc(append(slices.Clone(p.ways[0].Steps), p.ways[1].Steps...), func(s packets.Step) bool {
-		return strings.Contains(s.Text, " -j CT ") && strings.Contains(s.Text, " --zone")
+		return strings.Contains(" "+s.Text, " -j CT ") && strings.Contains(s.Text, " --zone")
 	})
 }
 

@@ -42,6 +42,7 @@ func TestCases(t *testing.T) {
 			"mangle -A POSTROUTING -m ttl --ttl-eq 0 -j TTL --ttl-set 255", through},
 		{"a time to live that is over", "mangle -A PREROUTING -p udp -j TTL --ttl-set 1\nmangle -A PREROUTING -p tcp -j TTL --ttl-dec 63\nmangle -A PREROUTING -p icmp -j TTL --ttl-dec 62",
 			through + "\ntcp 172.16.0.1:4 > 10.0.0.1:6 in eth0\nicmp 172.16.0.1 > 10.0.0.1 type 8/0 in eth0\nudp 172.16.0.1:4 > 192.0.2.1:6 in eth0"},
+		{"all times to live over", "mangle -A PREROUTING -j TTL --ttl-set 1", through + "\n" + to},
 		{"a connection's protocol", "filter -A FORWARD -m conntrack --ctproto 17 -j DROP", through + "\nicmp 172.16.0.1 > 10.0.0.1 type 3/1 in eth0 about holds -m conntrack --ctproto 17"},
 		{"where answers come from", "mangle -A PREROUTING -m conntrack --ctreplsrc 10.0.0.9 -j MARK --set-xmark 0x1/0xffffffff\nnat -A PREROUTING -p udp -j DNAT --to-destination 10.0.0.9\n" +
 			"filter -A FORWARD -m conntrack --ctreplsrc 10.0.0.9 -m mark --mark 0x0 -j DROP", through + " holds -m conntrack --ctreplsrc 10.0.0.9, after DNAT --to-destination 10.0.0.9"},

@@ -170,6 +170,10 @@ func (g *generator) rule(table, chain string, jumps []string) string {
 // another makes some DNATs into a NETMAP of the destinations that the rule asks
 // for, or, where nobody has to know which address is taken, one of a range.
 func (g *generator) another(target, rule string) string {
+	if g.atoms && g.loads && g.chance(10) {
+		a := g.address()
+		return fmt.Sprintf("-j DNAT --to-destination %s-%s", a, a.Next())
+	}
 	if g.atoms && !g.loads && g.chance(15) {
 		a, b := g.address(), g.address()
 		if b.Less(a) {
@@ -269,7 +273,9 @@ func (g *generator) module(table, chain string, base bool) string {
 	}
 	if g.atoms && g.loads && (!base || chain != "OUTPUT" && chain != "POSTROUTING") {
 		return pick(g, "-m limit --limit 5/min", "-m limit --limit 3/min --limit-burst 2", "-m string --string \"x\" --algo bm --to 65535", "-m addrtype "+g.not(30)+"--dst-type LOCAL",
-			"-m addrtype "+g.not(30)+"--src-type "+pick(g, "LOCAL", "UNICAST"))
+			"-m addrtype "+g.not(30)+"--src-type "+pick(g, "LOCAL", "UNICAST"), "-m quota --quota 100000", "-m connlimit --connlimit-upto 5 --connlimit-mask 24 --connlimit-saddr",
+			"-m hashlimit --hashlimit-upto 5/min --hashlimit-burst 3 --hashlimit-mode srcip --hashlimit-name h", "-m statistic --mode nth --every 2 --packet 0",
+			"-m recent "+g.not(30)+"--rcheck --name r --mask "+map[bool]string{false: "255.255.255.255", true: "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"}[g.v6]+" --rsource")
 	}
 	if g.atoms {
 		return pick(g, "-m limit --limit 5/min", "-m string --string \"x\" --algo bm --to 65535", "-m addrtype "+g.not(30)+"--dst-type LOCAL", "-m owner --uid-owner 7")
@@ -295,6 +301,10 @@ func (g *generator) target(table, chain, proto string, jumps []string) string {
 	}
 	mark := pick(g, "--set-xmark 0x1/0xffffffff", "--set-xmark 0x2/0x3", "--set-xmark 0x10/0x0", "--set-xmark 0x10/0x10", "--set-xmark 0x0/0xffffffff")
 	switch {
+	case table == "raw" && !g.atoms && g.chance(5):
+		return "-j MARK " + mark // a template's would be unknown
+	case table != "mangle" && (g.atoms || table != "raw") && g.chance(5):
+		return pick(g, "-j MARK "+mark, "-j CONNMARK "+mark, "-j CONNMARK --restore-mark --nfmask 0xf --ctmask 0x3")
 	case table == "raw" && g.chance(50):
 		return pick(g, "-j CT --notrack", "-j CT --notrack", "-j CT --ctevents new", "-j CT --ctevents new", "-j CT --zone 1",
 			"-j CONNMARK --restore-mark --nfmask 0x3 --ctmask 0xff")

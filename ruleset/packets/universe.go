@@ -59,6 +59,7 @@ func (u *universe) ruled(table, rule string) {
 }
 
 func changesLifetime(rule string) bool {
+	rule = " " + rule
 	return strings.Contains(rule, " -j TTL ") || strings.Contains(rule, " -j HL ")
 }
 
