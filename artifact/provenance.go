@@ -16,13 +16,17 @@ import (
 // It is one line of JSON: "schema", "files" (names, those beside the script
 // relative to it), "chains" (each "dump", "table", "chain", and "rules": for each rule in the order
 // of the dump the number of its file, from 0, and the line, from 1, or [0,0]
-// where that is not known) and "sets" (each "name" and "at", the same pair).
+// where that is not known), "sets" (each "name" and "at", the same pair) and, in
+// the second form, "policies" (each "dump", "table", "chain" and "at").
 // What has no line known is left out. Nothing depends on it but what people
 // are shown.
 const ProvenanceMember = "provenance.json"
 
-// provenanceSchema tells this form from later ones.
-const provenanceSchema = "fwc.provenance/v1"
+// The schemas tell these forms from later ones; the first one has no policies.
+const (
+	provenanceSchema   = "fwc.provenance/v1"
+	provenancePolicies = "fwc.provenance/v2"
+)
 
 // maxProvenance bounds the member, in bytes: a million rules have less.
 const maxProvenance = 16 << 20
@@ -32,6 +36,8 @@ type provenance struct {
 	Files  []string          `json:"files"`
 	Chains []provenanceChain `json:"chains"`
 	Sets   []provenanceSet   `json:"sets"`
+	// Policies are of the second form alone.
+	Policies []provenancePolicy `json:"policies,omitempty"`
 }
 
 type provenanceChain struct {
@@ -44,6 +50,13 @@ type provenanceChain struct {
 type provenanceSet struct {
 	Name string `json:"name"`
 	At   [2]int `json:"at"`
+}
+
+type provenancePolicy struct {
+	Dump  string `json:"dump"`
+	Table string `json:"table"`
+	Chain string `json:"chain"`
+	At    [2]int `json:"at"`
 }
 
 // Provenance returns the member's content for a snapshot whose rules and sets
@@ -78,6 +91,10 @@ func Provenance(s *ruleset.Snapshot) ([]byte, error) {
 			if known {
 				p.Chains = append(p.Chains, row)
 			}
+			if place := at(c.PolicySource); place[1] > 0 {
+				p.Schema = provenancePolicies
+				p.Policies = append(p.Policies, provenancePolicy{row.Dump, row.Table, row.Chain, place})
+			}
 		}
 	}
 	for _, set := range s.Sets {
@@ -85,7 +102,7 @@ func Provenance(s *ruleset.Snapshot) ([]byte, error) {
 			p.Sets = append(p.Sets, provenanceSet{set.Name, place})
 		}
 	}
-	if len(p.Chains)+len(p.Sets) == 0 {
+	if len(p.Chains)+len(p.Sets)+len(p.Policies) == 0 {
 		return nil, nil
 	}
 	data, err := p.encode()
@@ -136,7 +153,7 @@ func parseProvenance(data []byte) (*provenance, error) {
 		return nil, fmt.Errorf("larger than %d MiB", maxProvenance>>20)
 	}
 	var p provenance
-	if !bytes.HasPrefix(data, []byte(`{"schema":"`+provenanceSchema+`"`)) {
+	if !slices.ContainsFunc([]string{provenanceSchema, provenancePolicies}, func(s string) bool { return bytes.HasPrefix(data, []byte(`{"schema":"`+s+`"`)) }) {
 		return nil, nil
 	}
 	if err := json.Unmarshal(data, &p); err != nil {
@@ -149,6 +166,9 @@ func parseProvenance(data []byte) (*provenance, error) {
 	if !bytes.Equal(again, data) {
 		return nil, fmt.Errorf("not in canonical form")
 	}
+	if (p.Schema == provenancePolicies) != (len(p.Policies) > 0) {
+		return nil, fmt.Errorf("not in canonical form")
+	}
 	bad := func(at [2]int) bool {
 		return at[0] < 0 || at[1] < 0 || at[1] == 0 && at[0] != 0 || at[1] > 0 && at[0] >= len(p.Files)
 	}
@@ -159,6 +179,9 @@ func parseProvenance(data []byte) (*provenance, error) {
 	}
 	if slices.ContainsFunc(p.Sets, func(s provenanceSet) bool { return bad(s.At) }) {
 		return nil, fmt.Errorf("a set has no such file")
+	}
+	if slices.ContainsFunc(p.Policies, func(s provenancePolicy) bool { return bad(s.At) }) {
+		return nil, fmt.Errorf("a policy has no such file")
 	}
 	return &p, nil
 }
@@ -176,6 +199,10 @@ func (p *provenance) apply(s *ruleset.Snapshot) {
 	for _, c := range p.Chains {
 		chains[key{c.Dump, c.Table, c.Chain}] = c.Rules
 	}
+	policies := map[key][2]int{}
+	for _, c := range p.Policies {
+		policies[key{c.Dump, c.Table, c.Chain}] = c.At
+	}
 	for i := range s.Tables {
 		t := &s.Tables[i]
 		if t.Native {
@@ -183,7 +210,11 @@ func (p *provenance) apply(s *ruleset.Snapshot) {
 		}
 		for j := range t.Chains {
 			c := &t.Chains[j]
-			rules := chains[key{dumpOf(t), t.Name, c.Name}]
+			at := key{dumpOf(t), t.Name, c.Name}
+			if c.Policy != "" {
+				c.PolicySource = place(policies[at])
+			}
+			rules := chains[at]
 			if len(rules) != len(c.Rules) {
 				continue
 			}

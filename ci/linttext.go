@@ -39,7 +39,11 @@ func (l *Lint) Text(out io.Writer, opt TextOptions) error {
 }
 
 func (t textWriter) finding(l *Lint, f *Finding) {
-	fmt.Fprintf(t, "%s: %s: %s\n", t.paint(bold, termsafe.String(l.where(&f.Decider))), t.paint(severityColors[f.Severity]+";"+bold, string(f.Severity)),
+	at := &f.Decider
+	if at.Source == "" && f.Kind == packets.FamilyOpen {
+		at = &f.By[0] // a family that the script does not speak of has no line
+	}
+	fmt.Fprintf(t, "%s: %s: %s\n", t.paint(bold, termsafe.String(l.where(at))), t.paint(severityColors[f.Severity]+";"+bold, string(f.Severity)),
 		termsafe.String(f.Message))
 	rule := fmt.Sprintf("%s %s %s", f.Family, f.Table, f.Chain)
 	if f.Index > 0 {

@@ -69,7 +69,7 @@ type outcome struct {
 	Dumps     map[string]string
 	Digest    string
 	Stdout    string
-	Sources   []string // "place table chain rule", and of sets
+	Sources   []string // "place table chain rule", and of policies and sets
 	Mode      string   // "recorded", "exact", or "exact: reason"
 	Stderr    string
 }
@@ -128,6 +128,9 @@ func (j job) run() outcome {
 		o.Digest = res.Snapshot.Digest()
 		for _, t := range res.Snapshot.Tables {
 			for _, c := range t.Chains {
+				if at := c.PolicySource.String(); at != "" {
+					o.Sources = append(o.Sources, at+" "+t.Name+" "+c.Name+" policy "+c.Policy)
+				}
 				for _, r := range c.Rules {
 					o.Sources = append(o.Sources, strings.TrimSpace(r.Source.String()+" "+t.Name+" "+c.Name+" "+r.Text))
 				}

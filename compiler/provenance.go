@@ -19,6 +19,9 @@ type chainMakers struct {
 	Backend      ruleset.Backend
 	Table, Chain string
 	Calls        []int
+	// Policy is the index of the call that set the policy, counted from 1; 0
+	// for none.
+	Policy int
 }
 
 // provenance says of each rule and set of a snapshot which call made it, as
@@ -33,10 +36,10 @@ func (h *history) provenance(snap *ruleset.Snapshot, calls []Call) makers {
 		}
 		for j := range t.Chains {
 			c := &t.Chains[j]
-			if len(c.Rules) == 0 {
+			row := chainMakers{Kind: t.Family.XTables(), Backend: t.Backend, Table: t.Name, Chain: c.Name, Policy: p.policyOf(t.Name, c)}
+			if len(c.Rules) == 0 && row.Policy == 0 {
 				continue
 			}
-			row := chainMakers{Kind: t.Family.XTables(), Backend: t.Backend, Table: t.Name, Chain: c.Name}
 			twins := map[string]int{}
 			if !p.certain(t.Name) {
 				// A call that is not understood may have taken one of two
@@ -55,6 +58,16 @@ func (h *history) provenance(snap *ruleset.Snapshot, calls []Call) makers {
 		}
 	}
 	return m
+}
+
+// policyOf is the call that set a chain's policy, counted from 1; 0 for none, and
+// where another may have set it.
+func (p *past) policyOf(table string, c *ruleset.Chain) int {
+	last, ok := p.policies[[2]string{table, c.Name}]
+	if !ok || !p.certain(table) || last.policy != c.Policy {
+		return 0
+	}
+	return last.call + 1
 }
 
 // setMakers follows the names of sets through the calls. What a restore made is
@@ -146,6 +159,7 @@ func (b *build) sources() {
 			for k := range c.Rules {
 				c.Rules[k].Source = at(row.Calls[k])
 			}
+			c.PolicySource = at(row.Policy - 1)
 		}
 	}
 	for i := range snap.Sets {

@@ -27,8 +27,16 @@ type past struct {
 	// doubts are the tables in which a call did what is not understood; "" is
 	// all of them.
 	doubts map[string]bool
+	// policies are the last ones that were set, by table and chain.
+	policies map[[2]string]policySet
 	// unkept are the restores whose input is not there.
 	unkept []int
+}
+
+// policySet is a call that set a policy.
+type policySet struct {
+	call   int
+	policy string
 }
 
 // origin is where a rule came from.
@@ -63,7 +71,7 @@ func (s *stage) readHistory(calls []Call) *history {
 		}
 		p := h.programs[prog]
 		if p == nil {
-			p = &past{program: prog, chains: map[string]map[string]bool{}, doubts: map[string]bool{}}
+			p = &past{program: prog, chains: map[string]map[string]bool{}, doubts: map[string]bool{}, policies: map[[2]string]policySet{}}
 			h.programs[prog], machines[prog] = p, xtables.NewReplay(prog.kind, prog.backend)
 		}
 		if restore {
@@ -122,8 +130,11 @@ func (p *past) restore(m *xtables.Replay, index int, c *Call, input func() ([]by
 		case strings.HasPrefix(line, "*"):
 			table, _, _ = strings.Cut(strings.TrimSpace(line[1:]), " ")
 		case strings.HasPrefix(line, ":"):
-			name, _, _ := strings.Cut(line[1:], " ")
+			name, rest, _ := strings.Cut(line[1:], " ")
 			p.chain(table, name)
+			if policy, _, _ := strings.Cut(rest, " "); c.Status == 0 && (args.table == "" || args.table == table) {
+				p.policies[[2]string{table, name}] = policySet{index, policy}
+			}
 		}
 	}
 	err = m.Restore(text, xtables.RestoreOptions{
@@ -163,6 +174,8 @@ func (p *past) note(from origin, e xtables.Effect, err error, words []string) {
 		p.chain(e.Table, e.Chain)
 	case e.Command == 'E':
 		p.chain(e.Table, e.Name)
+	case err == nil && e.Command == 'P':
+		p.policies[[2]string{e.Table, e.Chain}] = policySet{from.call, e.Name}
 	}
 	a := addition{origin: from, table: e.Table, chain: e.Chain}
 	switch {

@@ -172,6 +172,7 @@ func (d *differ) chain(a, b *Chain) {
 	} else {
 		place := Change{Line: b.Line, OldLine: a.Line}
 		d.text(SubjectHook, "", a.Hook, b.Hook, place)
+		place.Source, place.OldSource = b.PolicySource, a.PolicySource
 		d.text(SubjectPolicy, "", a.Policy, b.Policy, place)
 	}
 	d.rules(a.Rules, b.Rules)

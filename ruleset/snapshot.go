@@ -60,6 +60,8 @@ type Chain struct {
 	Rules []Rule
 	// Line is where the dump declares the chain, from 1; 0 if unknown.
 	Line int
+	// PolicySource is where the script set the policy, if known.
+	PolicySource Position
 }
 
 // Rule is one rule of a chain.

@@ -445,6 +445,21 @@ func TestGitLabTemplate(t *testing.T) {
 		findings[0].Location.Lines.Begin != 3 || findings[0].Fingerprint == "" || !strings.Contains(findings[0].Description, "any → any:8443") {
 		t.Errorf("%+v", findings)
 	}
+	// A policy has a line, too, and a family that nobody speaks of that of the
+	// other's policy.
+	third := run(scriptBefore + "true\niptables -P FORWARD DROP\n")
+	findings = nil
+	if err := json.Unmarshal([]byte(third.read("fwc-quality.json")), &findings); err != nil {
+		t.Fatal(err)
+	}
+	lines := map[string]int{}
+	for _, x := range findings {
+		lines[x.CheckName+" "+strings.Join(strings.Fields(x.Description)[:4], " ")] = x.Location.Lines.Begin
+	}
+	at := strings.Count(scriptBefore, "\n") + 2
+	if lines["fwc-ipv6-open ip6 filter FORWARD: IPv6"] != at || lines["fwc-blocked newly blocked: forward ip"] != at {
+		t.Errorf("the policy of line %d is told at %v", at, lines)
+	}
 	for _, name := range []string{"fwc-review.html", "fwc-review.md", "fwc-review.json"} {
 		if second.read(name) == "" {
 			t.Errorf("%s is empty", name)

@@ -89,10 +89,14 @@ func (f *Finding) Words() string {
 }
 
 func (s *Step) name() string {
+	p := s.Source.String()
+	if s.Index == 0 && p != "" {
+		return fmt.Sprintf("the policy of %s (%s)", s.Chain, p)
+	}
 	if s.Index == 0 {
 		return "the policy of " + s.Chain
 	}
-	if p := s.Source.String(); p != "" {
+	if p != "" {
 		return fmt.Sprintf("%s rule %d (%s)", s.Chain, s.Index, p)
 	}
 	return fmt.Sprintf("%s rule %d", s.Chain, s.Index)

@@ -21,6 +21,9 @@ func openFamily(s *ruleset.Snapshot, four, six *program) []Finding {
 		for _, t := range six.list {
 			if t.name == "filter" {
 				step.Backend = t.backend
+				if c := t.chains[name]; c != nil {
+					step.Source = c.set
+				}
 			}
 		}
 		out = append(out, Finding{Kind: FamilyOpen, Family: ruleset.IPv6, Step: step, By: []Step{by}})

@@ -37,7 +37,8 @@ type table struct {
 type chain struct {
 	table  *table
 	name   string
-	policy action // of a base chain
+	policy action           // of a base chain
+	set    ruleset.Position // where the script set it
 	base   bool
 	rules  []rule
 }
@@ -105,7 +106,7 @@ func (p *program) table(r *reader, shared *specs, key tableKey, t *ruleset.Table
 	sources := sourceChains(t)
 	r.backend, r.chains = t.Backend, names
 	for i := range t.Chains {
-		c := &chain{table: out, name: t.Chains[i].Name, base: t.Chains[i].Policy != ""}
+		c := &chain{table: out, name: t.Chains[i].Name, base: t.Chains[i].Policy != "", set: t.Chains[i].PolicySource}
 		out.chains[c.name], out.list = c, append(out.list, c)
 		c.policy = action{kind: accept, effect: noEffect}
 		if t.Chains[i].Policy == "DROP" {

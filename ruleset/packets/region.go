@@ -168,8 +168,13 @@ func (x decider) step() Step {
 	if x.rule != nil {
 		return x.rule.step()
 	}
-	s := Step{Backend: x.chain.table.backend, Table: x.chain.table.name, Chain: x.chain.name, Text: "ACCEPT"}
-	if x.chain.policy.kind == finish {
+	return x.chain.policyStep()
+}
+
+// policyStep is a base chain's policy.
+func (c *chain) policyStep() Step {
+	s := Step{Backend: c.table.backend, Table: c.table.name, Chain: c.name, Text: "ACCEPT", Source: c.set}
+	if c.policy.kind == finish {
 		s.Text = "DROP"
 	}
 	return s

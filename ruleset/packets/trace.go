@@ -111,13 +111,7 @@ func meetsNAT(v6 bool) *condition {
 	return anyOf(is(fieldState, stateNew), allOf(is(fieldState, stateRelated), negate(is(fieldProto, icmp), v6)))
 }
 
-func (t *tracer) policyStep(c *chain) {
-	name := "ACCEPT"
-	if c.policy.kind == finish {
-		name = "DROP"
-	}
-	t.steps = append(t.steps, Step{Backend: c.table.backend, Table: c.table.name, Chain: c.name, Text: name})
-}
+func (t *tracer) policyStep(c *chain) { t.steps = append(t.steps, c.policyStep()) }
 
 func (t *tracer) chain(c *chain, at place) result {
 	for i := range c.rules {
