@@ -73,8 +73,11 @@ func (p *plan) open() (*packets.Atom, bool) {
 			if got == truthOf(want) {
 				continue
 			}
-			if got == yes && !want && p.exhaust(a, side) || got == no && want && p.comply(a, side) {
+			if got == yes && !want && p.exhaust(a, side) {
 				continue
+			}
+			if got == no && want && p.comply(a, side) {
+				return p.open() // another may hold by that, too
 			}
 			if got == unknown && p.try(func(q *packets.Packet) { q.Holds[a.String()] = !want }) {
 				// Either way: take it back, it does not count.

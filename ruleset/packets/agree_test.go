@@ -138,7 +138,7 @@ func ended(s *Space, j Journey, p Packet) string {
 	o, _ := t.run()
 	o.Marks = nil
 	if o.Passes() {
-		return fmt.Sprintf("%s mark %x connmark %x tos %x ttl %v notrack %v", o, t.packet.Mark, t.packet.Connmark, t.packet.TOS, t.packet.TTL, t.effect.notrack)
+		return fmt.Sprintf("%s mark %x connmark %x tos %x ttl %v notrack %v made %v %v", o, t.packet.Mark, t.packet.Connmark, t.packet.TOS, t.packet.TTL, t.effect.notrack, t.effect.markMade, t.effect.connmarkMade)
 	}
 	return o.String()
 }

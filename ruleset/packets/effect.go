@@ -68,7 +68,16 @@ func (u *universe) then(e, f effect) effect {
 	return out
 }
 
-// describeMark says what a change of a mark does, "" for nothing.
+// told says what a change of a mark does, also of one that is not followed; ""
+// for nothing.
+func (l linear) told(made bool, own linear, name, other string) string {
+	if made {
+		return name + " not followed"
+	}
+	return l.describe(own, name, other)
+}
+
+// describe says what a change of a mark does, "" for nothing.
 func (l linear) describe(own linear, name, other string) string {
 	if l == own {
 		return ""

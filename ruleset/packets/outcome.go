@@ -136,8 +136,8 @@ func (u *universe) outcome(v Verdict, with string, e effect, hops int) Outcome {
 			o.Marks = append(o.Marks, s)
 		}
 	}
-	add(e.mark.describe(keepMark, "mark", "connection mark"))
-	add(e.connmark.describe(keepConnmark, "connection mark", "mark"))
+	add(e.mark.told(e.markMade, keepMark, "mark", "connection mark"))
+	add(e.connmark.told(e.connmarkMade, keepConnmark, "connection mark", "mark"))
 	add(describeTOS(e.tosKeep, e.tosFlip))
 	add(e.ttl.describe(hops))
 	if e.notrack {
