@@ -2,6 +2,7 @@ package packets
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -72,14 +73,14 @@ func TestRatesHold(t *testing.T) {
 	seed := seedOf(t)
 	t.Logf("seed %d", seed)
 	checked, rates := 0, 0
-	for i := range 15 {
+	for i := range 40 {
 		g := newGenerator(rand.New(rand.NewPCG(seed, uint64(i))), false)
-		tables := g.ruleset(6)
+		tables := g.ruleset(5)
 		var changed [][]string
 		for _, lines := range tables {
 			var out []string
 			for k, l := range lines {
-				if at := strings.LastIndex(l, " -j "); at > 0 && strings.HasPrefix(l, "-A ") && g.chance(15) {
+				if at := strings.LastIndex(l, " -j "); at > 0 && strings.HasPrefix(l, "-A ") && g.chance(10) {
 					rate := func() string {
 						rates++
 						return fmt.Sprintf(" -m limit --limit 1/sec --limit-burst %d", 10+rates)
@@ -92,7 +93,10 @@ func TestRatesHold(t *testing.T) {
 			changed = append(changed, out)
 		}
 		old, new := snapshot(t, ruleset.IPTables, dumpText(tables)), snapshot(t, ruleset.IPTables, dumpText(changed))
-		report, err := Diff(context.Background(), old, new, Options{})
+		report, err := Diff(context.Background(), old, new, Options{MaxNodes: 1_000_000})
+		if errors.Is(err, ErrTooLarge) {
+			continue // so many unknowns are no ruleset's
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
