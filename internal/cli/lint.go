@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 
@@ -56,7 +57,7 @@ func lintCommand(s Streams) *cli.Command {
 				return err
 			}
 			if len(lint.Partial) > 0 {
-				return partialError(name, lint)
+				return partialError(name, lint, op.raw != nil && bytes.Contains(op.raw.Text, []byte(" --match-set ")))
 			}
 			if c.Bool("exit-code") && len(lint.Findings) > 0 {
 				return &quietError{exitFailure}
@@ -67,12 +68,18 @@ func lintCommand(s Streams) *cli.Command {
 }
 
 // partialError says why a lint is not whole: a check that did not look at all
-// must not pass for one that did.
-func partialError(name string, l *ci.Lint) error {
+// must not pass for one that did. A raw dump has no sets.
+func partialError(name string, l *ci.Lint, setless bool) error {
 	p := &l.Partial[0]
 	err := fmt.Errorf("%s: %s", name, p.String())
-	if errors.As(p.Err, new(*packets.LoopError)) {
+	if more := len(l.Partial) - 1; more > 0 {
+		err = fmt.Errorf("%w; and %d more", err, more)
+	}
+	switch {
+	case errors.As(p.Err, new(*packets.LoopError)):
 		return hintf(err, "no kernel loads chains that lead back to themselves: take one of the jumps away")
+	case setless:
+		return hintf(err, "a raw dump is without the sets that its rules ask for, so each is an unknown: lint an artifact, or host")
 	}
 	return hintf(err, "an ipset in place of rules for each address leaves fewer kinds of packets")
 }
