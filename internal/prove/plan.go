@@ -252,13 +252,27 @@ func redirected(w *packets.Way) bool {
 	return false
 }
 
+// translated is the destination that a packet was given, also one that is dropped
+// then.
+func translated(w *packets.Way) target {
+	var to target
+	for _, s := range w.Steps {
+		for _, name := range []string{" -j DNAT ", " -j NETMAP "} {
+			if _, text, ok := strings.Cut(" "+s.Text, name); ok && s.Table == "nat" && s.Chain != "POSTROUTING" && s.Chain != "INPUT" {
+				to, _ = translationOf(name[4:] + text)
+			}
+		}
+	}
+	return to
+}
+
 // destinations are where the packet goes: as it is, and as the rules translate
 // it.
 func (p *plan) destinations() []netip.Addr {
 	out := []netip.Addr{p.packet.Dst}
 	for _, w := range p.ways {
 		out = append(out, w.Final.Dst)
-		if r, ok := translationOf(w.Outcome.Destination); ok && r.low.IsValid() {
+		if r := translated(&w); r.low.IsValid() {
 			for a, n := r.low, 0; a.IsValid() && n < 64; a, n = a.Next(), n+1 {
 				out = append(out, a)
 				if a == r.high {

@@ -137,6 +137,12 @@ func ended(s *Space, j Journey, p Packet) string {
 	t := tracer{program: s.program, packet: p, journey: j, effect: noEffect}
 	o, _ := t.run()
 	o.Marks = nil
+	if t.effect.markMade {
+		t.packet.Mark = 0
+	}
+	if t.effect.connmarkMade {
+		t.packet.Connmark = 0
+	}
 	if o.Passes() {
 		return fmt.Sprintf("%s mark %x connmark %x tos %x ttl %v notrack %v made %v %v", o, t.packet.Mark, t.packet.Connmark, t.packet.TOS, t.packet.TTL, t.effect.notrack, t.effect.markMade, t.effect.connmarkMade)
 	}

@@ -71,10 +71,14 @@ func (u *universe) then(e, f effect) effect {
 // told says what a change of a mark does, also of one that is not followed; ""
 // for nothing.
 func (l linear) told(made bool, own linear, name, other string) string {
-	if made {
+	s := l.describe(own, name, other)
+	switch {
+	case made && (s == "" || l == linear{}):
 		return name + " not followed"
+	case made:
+		return s + ", then not followed"
 	}
-	return l.describe(own, name, other)
+	return s
 }
 
 // describe says what a change of a mark does, "" for nothing.

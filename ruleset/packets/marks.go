@@ -82,5 +82,6 @@ func (r *reader) followed(m *xtables.Module, o *xtables.Option, f field, test *c
 // setHash is of HMARK, whose hash nobody here computes.
 func (r *reader) setHash(t *xtables.Module, a *action) (*condition, error) {
 	a.effect.notes, a.effect.markMade = int32(r.note(0, targetText(t))), true
+	a.effect.mark = linear{}
 	return yes, nil
 }

@@ -158,7 +158,6 @@ func (r *reader) setConnmark(t *xtables.Module, a *action) (*condition, error) {
 	if t.Option("--left-shift-mark") != nil || t.Option("--right-shift-mark") != nil || r.raw && r.tracking&templateMarks != 0 {
 		a.effect.notes = int32(r.note(0, targetText(t)))
 		a.effect.markMade, a.effect.connmarkMade = restores, !restores
-		return r.connected(), nil
 	}
 	mask := func(name string) (uint32, error) {
 		o := t.Option(name)
