@@ -28,7 +28,7 @@ const mostWaysOut = 16
 // turn returns the turn of a region's example, nil where it is as the region
 // says anyway, or hangs on the interface that the packet would leave by.
 func (d *differ) turn(j Journey, r *Region) *Turn {
-	if j == Output {
+	if j == Output || r.ExampleOld.Destination == r.ExampleNew.Destination {
 		return nil
 	}
 	old, new := d.translationOf(d.old, j, r.Example), d.translationOf(d.new, j, r.Example)
