@@ -322,6 +322,11 @@ func (l *lab) probes(g *generator, space *Space) []probe {
 		seems := p.final
 		seems.Src = l.sourceOf(&p)
 		keys := []string{connectionKey(&p.Packet, p.id), connectionKey(&p.final, p.id), connectionKey(&seems, p.id)}
+		if p.outcome.Source != "" {
+			// A source that is translated once is translated so again, with its
+			// port (find_appropriate_src of nf_nat_core.c).
+			keys = append(keys, fmt.Sprint("from ", p.Proto, p.Src, p.SPort))
+		}
 		for i := range p.before {
 			keys = append(keys, connectionKey(&p.before[i], p.id))
 		}
