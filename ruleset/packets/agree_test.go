@@ -30,7 +30,7 @@ func TestDiffAgreesWithTrace(t *testing.T) {
 	for i := range rounds {
 		r := rand.New(rand.NewPCG(seed, uint64(i)))
 		g := newGenerator(r, i%2 == 1)
-		g.atoms, g.anySets = i%3 == 0, true
+		g.atoms, g.anySets, g.changing = i%3 == 0, true, i%5 > 2
 		var sets string
 		if i%4 != 0 {
 			sets = g.makeSets()

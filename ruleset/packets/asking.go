@@ -15,12 +15,30 @@ const (
 	askChange
 )
 
-// ask begins a walk that asks for something else, of the packets of a domain
-// that is part of the one before.
-func (d *differ) ask(what asking, domain node, cares map[madeKey]node) {
-	d.asking = what
+// ask begins a walk that asks for something else, of packets that are in care
+// at each place; these are part of those of the walk before, whose diagrams are
+// given.
+func (d *differ) ask(what asking, care map[place]node, cares map[madeKey]node) {
+	d.asking, d.care = what, care
 	d.chains = map[chainKey]node{}
-	d.care, d.cares = d.immutable(domain), [2]map[madeKey]node{{}, cares}
+	d.cares = [2]map[madeKey]node{{}, cares}
+}
+
+// narrowed is a care for the packets of a domain only.
+func (d *differ) narrowed(care map[place]node, domain node) map[place]node {
+	out, n := map[place]node{}, d.immutable(domain)
+	for at, c := range care {
+		out[at] = d.and(c, n)
+	}
+	return out
+}
+
+// careAt is what is asked for at a place.
+func (b *builder) careAt(at place) node {
+	if n, ok := b.care[at]; ok {
+		return n
+	}
+	return trueNode
 }
 
 // kept is the part of an effect that counts.
@@ -84,9 +102,10 @@ func seesSource(programs ...*program) bool {
 // idle finds the rules of a chain that are far from what anybody cares about,
 // many in one step: of those that look at no destination, whose meeting with
 // what is cared for takes long.
-func (b *builder) idle(c *chain, at place) map[int]bool {
+func (b *builder) idle(c *chain, near []int, at place) map[int]bool {
 	const worth = 64
-	if b.asking == askOutcome || b.care == trueNode || len(c.rules) < worth {
+	care := b.careAt(at)
+	if b.asking == askOutcome || care == trueNode || len(near) < worth {
 		return nil
 	}
 	last := int32(-1)
@@ -95,10 +114,7 @@ func (b *builder) idle(c *chain, at place) map[int]bool {
 	}
 	var wide []int
 	var fits []node
-	for i := range c.rules {
-		if !b.close.near(c.rules[i].fits, at) {
-			continue
-		}
+	for _, i := range near {
 		if n := b.fits(c.rules[i].fits, at); b.level(n) > last {
 			wide, fits = append(wide, i), append(fits, n)
 		}
@@ -109,7 +125,7 @@ func (b *builder) idle(c *chain, at place) map[int]bool {
 		if high-low < 8 {
 			return
 		}
-		if b.and(b.orAll(fits[low:high]), b.care) == falseNode {
+		if b.and(b.orAll(fits[low:high]), care) == falseNode {
 			for _, i := range wide[low:high] {
 				out[i] = true
 			}

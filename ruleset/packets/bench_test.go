@@ -53,6 +53,19 @@ func benchSnapshot(b testing.TB, policy string, rules []string) *ruleset.Snapsho
 	return snapshot(b, ruleset.IPTables, "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD "+policy+" [0:0]\n:OUTPUT ACCEPT [0:0]\n"+strings.Join(rules, "\n")+"\nCOMMIT\n")
 }
 
+// serving are the rules with what most firewalls have beside them: established
+// connections first, a mark, and ports forwarded to hosts behind.
+func serving(rules []string) string {
+	var b strings.Builder
+	b.WriteString("*mangle\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n" +
+		"-A PREROUTING -i eth5 -j MARK --set-xmark 0x1/0x1\nCOMMIT\n*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n")
+	for i := range min(50, len(rules)/20) {
+		fmt.Fprintf(&b, "-A PREROUTING -d 192.0.2.%d/32 -p tcp -m tcp --dport %d -j DNAT --to-destination 172.20.0.%[1]d:8080\n", 1+i%5, 8000+i)
+	}
+	return b.String() + "-A POSTROUTING -o eth0 -j MASQUERADE\nCOMMIT\n" +
+		filter(append([]string{":FORWARD DROP [0:0]", "-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT", "-A FORWARD -m mark --mark 0x1/0x1 -p udp -j DROP"}, rules...)...)
+}
+
 // benchSizes are the sizes that a benchmark grows over; without -short it goes
 // on to the largest.
 var benchSizes = []int{100, 1000, 5000}
@@ -66,11 +79,12 @@ func BenchmarkDiff(b *testing.B) {
 		rules := benchRules(n, 1)
 		old := benchSnapshot(b, "DROP", rules)
 		for _, c := range []struct {
-			name string
-			new  *ruleset.Snapshot
+			name     string
+			old, new *ruleset.Snapshot
 		}{
-			{"one-percent", benchSnapshot(b, "DROP", edited(rules, 1, 2))},
-			{"policy", benchSnapshot(b, "ACCEPT", rules)},
+			{"one-percent", old, benchSnapshot(b, "DROP", edited(rules, 1, 2))},
+			{"serving", snapshot(b, ruleset.IPTables, serving(rules)), snapshot(b, ruleset.IPTables, serving(edited(rules, 1, 2)))},
+			{"policy", old, benchSnapshot(b, "ACCEPT", rules)},
 		} {
 			if c.name == "policy" && n > 5000 {
 				continue
@@ -81,7 +95,7 @@ func BenchmarkDiff(b *testing.B) {
 				runtime.ReadMemStats(&before)
 				start := processorTime()
 				for range b.N {
-					r, err := Diff(context.Background(), old, c.new, Options{})
+					r, err := Diff(context.Background(), c.old, c.new, Options{})
 					if errors.Is(err, ErrTooLarge) {
 						b.Skip(err)
 					}

@@ -28,6 +28,16 @@ func TestBounds(t *testing.T) {
 	}
 }
 
+// What most firewalls have beside their rules, translations and marks, makes a
+// comparison no matter of all packets: neither does a change of many rules.
+func TestFewNodes(t *testing.T) {
+	rules := benchRules(1000, 1)
+	old, new := snapshot(t, ruleset.IPTables, serving(rules)), snapshot(t, ruleset.IPTables, serving(edited(rules, 10, 2)))
+	if _, err := Diff(context.Background(), old, new, Options{MaxNodes: 1_000_000}); err != nil {
+		t.Error(err)
+	}
+}
+
 // Chains that call themselves load nowhere, and must not make anything run for
 // ever.
 func TestLoop(t *testing.T) {

@@ -6,31 +6,26 @@ import "slices"
 type builder struct {
 	*store
 	*layout
+	*terminals
 	u *universe
 	// unknownTo says that some translation's destination is not one address.
 	unknownTo bool
 
 	made       map[madeKey]node
 	chains     map[chainKey]node
-	leaves     []leaf
-	leafOf     map[leaf]node
-	effects    []effect
-	effOf      map[effect]int32
 	changes    []change   // of effects, as far as computed
 	meets      *condition // what nat tables are asked for
 	conditions []*condition
 	// ruled are those that rules have.
 	ruled []*condition
-	// care is where anything is asked for at all, false for the rest.
-	care node
+	// care is where anything is asked for at all, at each place; nil for
+	// everywhere.
+	care map[place]node
 	// cares are the rules' diagrams cut down to it, and to the last one.
 	cares [2]map[madeKey]node
 	// close are the rules that matter where care is; nil for all.
-	close *neighbours
-	// deciders names the rules that decide; nil while nobody asks.
-	deciders  []decider
-	deciderOf map[decider]int32
-	asking    asking
+	close  *neighbours
+	asking asking
 	// filtered says that the journey passes a table filter, sourceSeen that
 	// rules can see what a translated source is.
 	filtered, sourceSeen bool

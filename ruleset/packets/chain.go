@@ -31,10 +31,12 @@ func (b *builder) chainNode(c *chain, at place) node {
 // rule that fits what any of them does, while nobody asks which it was.
 func (b *builder) rules(c *chain, at place) node {
 	var parts []node
-	idle := b.idle(c, at)
-	for i := 0; i < len(c.rules); i++ {
+	near := b.close.of(c, at)
+	idle := b.idle(c, near, at)
+	for k := 0; k < len(near); k++ {
+		i := near[k]
 		r := &c.rules[i]
-		if idle[i] || !b.close.near(r.fits, at) {
+		if idle[i] {
 			continue
 		}
 		fits := b.cared(r.fits, at)
@@ -46,12 +48,12 @@ func (b *builder) rules(c *chain, at place) node {
 			continue
 		}
 		same := []node{fits}
-		for i+1 < len(c.rules) && c.rules[i+1].action == r.action {
-			i++
-			if idle[i] || !b.close.near(c.rules[i].fits, at) {
+		for k+1 < len(near) && c.rules[near[k+1]].run == r.run {
+			k++
+			if idle[near[k]] {
 				continue
 			}
-			if fits := b.cared(c.rules[i].fits, at); fits != falseNode {
+			if fits := b.cared(c.rules[near[k]].fits, at); fits != falseNode {
 				same = append(same, fits)
 			}
 		}
@@ -71,7 +73,7 @@ func (b *builder) cared(c *condition, at place) node {
 	if !ok {
 		n = b.fits(c, at)
 	}
-	n = b.and(n, b.care)
+	n = b.and(n, b.careAt(at))
 	if b.cares[0] != nil {
 		b.cares[0][key] = n
 	}
@@ -258,12 +260,7 @@ func (b *builder) journey(p *program, j Journey, domain node) node {
 	if turned {
 		f = b.arrive(p, f)
 	}
-	for _, g := range hidden {
-		if fl := &b.fields[g]; fl.used && len(fl.levels) > 0 {
-			f = b.zero(f, fl.levels[0], fl.levels[len(fl.levels)-1])
-		}
-	}
-	return f
+	return b.arriving(f)
 }
 
 // forwarding is the end of packets whose time to live is over.

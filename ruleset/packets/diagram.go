@@ -32,6 +32,9 @@ type store struct {
 	cache []cached
 	limit int // of nodes
 	steps int
+	// visited are the walks that met a node last.
+	visited []uint32
+	walks   uint32
 }
 
 // branch asks for the bit of a level.
@@ -146,12 +149,30 @@ func (s *store) grow() {
 	}
 }
 
+// walk returns what says whether a walk meets a node for the first time.
+func (s *store) walk() func(node) bool {
+	s.walks++
+	if len(s.visited) < len(s.nodes) {
+		s.visited = append(s.visited, make([]uint32, len(s.nodes)-len(s.visited))...)
+	}
+	visited, now := s.visited, s.walks
+	return func(n node) bool {
+		first := visited[n] != now
+		visited[n] = now
+		return first
+	}
+}
+
 // tick ends the work when the context does.
 func (s *store) tick() {
 	if s.steps++; s.steps&0xffff == 0 {
-		if err := s.ctx.Err(); err != nil {
-			panic(stopped{err})
-		}
+		s.check()
+	}
+}
+
+func (s *store) check() {
+	if err := s.ctx.Err(); err != nil {
+		panic(stopped{err})
 	}
 }
 
@@ -188,7 +209,6 @@ const (
 	opIs
 	opMap
 	opSequence
-	opReplace
 	opZero
 	opPasses
 	opSubset

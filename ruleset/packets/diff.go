@@ -104,9 +104,8 @@ func diffFamily(ctx context.Context, r *Report, family ruleset.Family, old, new 
 		return err
 	}
 	return guard(func() {
-		d := &differ{builder: prepare(ctx, opts.MaxNodes, u, a, b), old: a, new: b, names: names, opts: opts}
-		d.names128 = knownNames(d.conditions, u.v6)
-		d.stateful = a.stateful() && b.stateful()
+		d := newDiffer(prepare(ctx, opts.MaxNodes, u, a, b), a, b, opts)
+		d.names = names
 		for _, j := range Journeys {
 			d.journeyDiff(r, j)
 		}
@@ -122,9 +121,22 @@ type differ struct {
 	stateful bool
 	// journeyNow is the journey that is compared.
 	journeyNow Journey
-	spots      map[spotKey]node
-	names128   []interfaceName
-	spoken     *[states]bool
+	spots      map[spotKey][]node
+	outlines   outlines
+	// changed are the fields that any rule changes.
+	changed *[fields]bool
+	// scratch is the store of the piece that is looked at.
+	scratch  *store
+	names128 []interfaceName
+	spoken   *[states]bool
+}
+
+func newDiffer(b *builder, old, new *program, opts Options) *differ {
+	d := &differ{builder: b, old: old, new: new, opts: opts, outlines: outlines{}, scratch: newStore(b.ctx, opts.MaxNodes)}
+	d.changed = d.changedFields()
+	d.names128 = knownNames(d.conditions, b.u.v6)
+	d.stateful = old.stateful() && new.stateful()
+	return d
 }
 
 type spotKey struct {
@@ -135,18 +147,18 @@ type spotKey struct {
 // journeyDiff adds the regions of one journey. It asks for outcomes first, and
 // for the rules that decide only where those differ.
 func (d *differ) journeyDiff(r *Report, j Journey) {
-	d.spots, d.journeyNow = map[spotKey]node{}, j
+	d.spots, d.journeyNow = map[spotKey][]node{}, j
 	d.spoken = spokenStates(append(d.old.stages(j), d.new.stages(j)...))
-	domain := d.and(d.suspects(j), d.domain(possible(j, d.u, d.old.native || d.new.native, d.stateful)))
-	if domain == falseNode {
+	domain := d.domain(possible(j, d.u, d.old.native || d.new.native, d.stateful))
+	f := newFound()
+	way := d.passages(j)
+	for _, p := range d.pieces(d.suspects(way), domain, way) {
+		d.look(j, p, f)
+	}
+	if len(f.groups) == 0 {
 		return
 	}
-	d.ask(askOutcome, domain, nil)
-	groups := d.groups(d.journey(d.old, j, domain), d.journey(d.new, j, domain))
-	if len(groups) == 0 {
-		return
-	}
-	regions, cut := d.regions(j, groups)
+	regions, cut := d.regions(j, f.all(d), domain)
 	r.Regions = append(r.Regions, regions...)
 	r.Cut = r.Cut || cut
 }

@@ -21,9 +21,12 @@ type generator struct {
 	addresses []netip.Addr
 	ports     []uint16
 	atoms     bool
-	loads     bool     // on a kernel, whatever the unknowns
-	anySets   bool     // also of types that this kernel may not have
-	sets      []string // names with their number of dimensions: "s1 2"
+	// changing is what asks for what rules change on the way, and for little
+	// else.
+	changing bool
+	loads    bool     // on a kernel, whatever the unknowns
+	anySets  bool     // also of types that this kernel may not have
+	sets     []string // names with their number of dimensions: "s1 2"
 }
 
 func newGenerator(r *rand.Rand, v6 bool) *generator {
@@ -140,6 +143,12 @@ func (g *generator) rule(table, chain string, jumps []string) string {
 		}
 	}
 	proto, rest := g.header(chain)
+	if g.changing && g.chance(70) {
+		add(pick(g, "", "-s "+g.network(), "-d "+g.network()))
+		add("-m " + pick(g, "mark ", "mark ", "connmark ") + g.not(20) + "--mark " + pick(g, "0x0/0x3", "0x1/0x1", "0x1/0x3", "0x2/0x2"))
+		add(g.target(table, chain, "", jumps))
+		return b.String()
+	}
 	if g.chance(45) {
 		add(g.not(15) + "-s " + g.network())
 	}
@@ -385,7 +394,10 @@ var generatedTables = []struct {
 func (g *generator) ruleset(size int) [][]string {
 	var out [][]string
 	for i, t := range generatedTables {
-		if t.name != "filter" && !g.chance([]int{25, 45, 40, 100, 10}[i]) {
+		switch {
+		case g.changing && t.name != "mangle":
+			continue
+		case !g.changing && t.name != "filter" && !g.chance([]int{25, 45, 40, 100, 10}[i]):
 			continue
 		}
 		lines := []string{"*" + t.name}

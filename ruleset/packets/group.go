@@ -23,6 +23,8 @@ type group struct {
 type fate struct {
 	where    node
 	old, new Outcome
+	pair     node   // the leaf of both
+	some     []node // of where, in pieces
 }
 
 // pair is the diagram of the pairs of leaves that packets end in on both
@@ -52,36 +54,44 @@ func (d *differ) pair(f, g node) node {
 // paired is the kind of a leaf that stands for two.
 const paired resultKind = 100
 
-// split returns where a diagram ends in each of its leaves, in one walk.
-func (d *differ) split(n node, memo map[node][]slice) []slice {
-	if n == falseNode {
-		return nil
-	}
-	if n.leaf() {
-		return []slice{{n, trueNode}}
-	}
-	if s, ok := memo[n]; ok {
-		return s
-	}
-	b := d.nodes[n]
-	lo, hi := d.split(b.lo, memo), d.split(b.hi, memo)
-	out := make([]slice, 0, max(len(lo), len(hi)))
-	for len(lo) > 0 || len(hi) > 0 {
-		switch {
-		case len(hi) == 0 || len(lo) > 0 && lo[0].leaf > hi[0].leaf:
-			out = append(out, slice{lo[0].leaf, d.make(b.level, lo[0].where, falseNode)})
-			lo = lo[1:]
-		case len(lo) == 0 || hi[0].leaf > lo[0].leaf:
-			out = append(out, slice{hi[0].leaf, d.make(b.level, falseNode, hi[0].where)})
-			hi = hi[1:]
-		default:
-			out = append(out, slice{lo[0].leaf, d.make(b.level, lo[0].where, hi[0].where)})
-			lo, hi = lo[1:], hi[1:]
+// split returns where a diagram ends in each of its leaves that are asked for,
+// in one walk.
+func (b *builder) split(n node, asked func(leaf node) bool) []slice {
+	memo := map[node][]slice{}
+	var walk func(n node) []slice
+	walk = func(n node) []slice {
+		if n.leaf() {
+			if n == falseNode || !asked(n) {
+				return nil
+			}
+			return []slice{{n, trueNode}}
 		}
+		if s, ok := memo[n]; ok {
+			return s
+		}
+		br := b.nodes[n]
+		lo, hi := walk(br.lo), walk(br.hi)
+		out := make([]slice, 0, max(len(lo), len(hi)))
+		for len(lo) > 0 || len(hi) > 0 {
+			switch {
+			case len(hi) == 0 || len(lo) > 0 && lo[0].leaf > hi[0].leaf:
+				out = append(out, slice{lo[0].leaf, b.make(br.level, lo[0].where, falseNode)})
+				lo = lo[1:]
+			case len(lo) == 0 || hi[0].leaf > lo[0].leaf:
+				out = append(out, slice{hi[0].leaf, b.make(br.level, falseNode, hi[0].where)})
+				hi = hi[1:]
+			default:
+				out = append(out, slice{lo[0].leaf, b.make(br.level, lo[0].where, hi[0].where)})
+				lo, hi = lo[1:], hi[1:]
+			}
+		}
+		memo[n] = out
+		return out
 	}
-	memo[n] = out
-	return out
+	return walk(n)
 }
+
+func anyLeaf(node) bool { return true }
 
 // slice is where a diagram ends in a leaf.
 type slice struct{ leaf, where node }
@@ -90,13 +100,13 @@ type slice struct{ leaf, where node }
 func (d *differ) groups(f, g node) []*group {
 	byKey := map[string]*group{}
 	var out []*group
-	for _, at := range d.split(d.pair(f, g), map[node][]slice{}) {
+	for _, at := range d.split(d.pair(f, g), anyLeaf) {
 		pair := *d.leafAt(at.leaf)
 		x, y := d.leafAt(node(pair.by[0])), d.leafAt(node(pair.by[1]))
 		if d.and(at.where, d.marksDiffer(x, y)) == falseNode {
 			continue
 		}
-		fate := fate{at.where, d.end(x), d.end(y)}
+		fate := fate{where: at.where, old: d.end(x), new: d.end(y), pair: at.leaf}
 		over := d.differsBy(x, y)
 		key, to := groupKey(over, fate.old, fate.new), d.effects[x.effect].translation
 		if fate.new.Passes() {
@@ -110,7 +120,6 @@ func (d *differ) groups(f, g node) []*group {
 		known.where = d.or(known.where, fate.where)
 		known.fates = append(known.fates, fate)
 	}
-	out = d.arrived(out)
 	for i, g := range out {
 		g.index = i
 	}
@@ -118,11 +127,13 @@ func (d *differ) groups(f, g node) []*group {
 }
 
 // arrived joins the packets that have the address already which a DNAT gives
-// with those that it does give it to.
-func (d *differ) arrived(list []*group) []*group {
-	return slices.DeleteFunc(list, func(g *group) bool {
+// with those that it does give it to, and returns what each joined group is
+// part of.
+func (d *differ) arrived(list []*group) map[*group]*group {
+	into := map[*group]*group{}
+	for _, g := range list {
 		if g.over != byVerdict || g.to != 0 {
-			return false
+			continue
 		}
 		for _, o := range list {
 			if o.over != byVerdict || o.to == 0 {
@@ -139,10 +150,11 @@ func (d *differ) arrived(list []*group) []*group {
 				continue
 			}
 			o.where, o.fates = d.or(o.where, g.where), append(o.fates, g.fates...)
-			return true
+			into[g] = o
+			break
 		}
-		return false
-	})
+	}
+	return into
 }
 
 // atHome is the packets that a translation's rules leave as they are.

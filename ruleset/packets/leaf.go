@@ -1,5 +1,7 @@
 package packets
 
+import "slices"
+
 // leaf is what a diagram says of packets: how a chain ends for them and what
 // was done to them on the way.
 type leaf struct {
@@ -32,9 +34,27 @@ type decider struct {
 	rule  *rule
 }
 
+// terminals are what the leaves of diagrams stand for, the same in every store.
+type terminals struct {
+	leaves  []leaf
+	leafOf  map[leaf]node
+	effects []effect
+	effOf   map[effect]int32
+	// deciders are rules that decide; the first one stands for none.
+	deciders  []decider
+	deciderOf map[decider]int32
+}
+
+func newTerminals() *terminals {
+	return &terminals{
+		leafOf: map[leaf]node{}, effOf: map[effect]int32{},
+		deciders: make([]decider, 1), deciderOf: map[decider]int32{},
+	}
+}
+
 const passOn = node(^firstLeaf) // continues, with no effect
 
-func (b *builder) leafNode(l leaf) node {
+func (b *terminals) leafNode(l leaf) node {
 	if n, ok := b.leafOf[l]; ok {
 		return n
 	}
@@ -43,9 +63,9 @@ func (b *builder) leafNode(l leaf) node {
 	return n
 }
 
-func (b *builder) leafAt(n node) *leaf { return &b.leaves[^n-firstLeaf] }
+func (b *terminals) leafAt(n node) *leaf { return &b.leaves[^n-firstLeaf] }
 
-func (b *builder) effect(e effect) int32 {
+func (b *terminals) effect(e effect) int32 {
 	if n, ok := b.effOf[e]; ok {
 		return n
 	}
@@ -54,7 +74,7 @@ func (b *builder) effect(e effect) int32 {
 	return n
 }
 
-func (b *builder) decider(c *chain, r *rule) int32 {
+func (b *terminals) decider(c *chain, r *rule) int32 {
 	d := decider{c, r}
 	n, ok := b.deciderOf[d]
 	if !ok {
@@ -325,19 +345,17 @@ func (b *builder) open(f node) []node { return b.leavesOf(f, continues) }
 // leavesOf returns the leaves of f of a kind but passOn.
 func (b *builder) leavesOf(f node, kind resultKind) []node {
 	var out []node
-	seen := map[node]bool{}
+	seen := b.walk()
 	stack := []node{f}
 	for len(stack) > 0 {
 		n := stack[len(stack)-1]
 		stack = stack[:len(stack)-1]
-		if seen[n] {
-			continue
-		}
-		seen[n] = true
 		switch {
 		case !n.leaf():
-			stack = append(stack, b.nodes[n].lo, b.nodes[n].hi)
-		case n != passOn && b.leafAt(n).kind == kind:
+			if seen(n) {
+				stack = append(stack, b.nodes[n].lo, b.nodes[n].hi)
+			}
+		case n != passOn && b.leafAt(n).kind == kind && !slices.Contains(out, n):
 			out = append(out, n)
 		}
 	}
@@ -353,16 +371,16 @@ func (b *builder) then(f, g node) node {
 		return f
 	}
 	open := b.open(f)
-	if len(open) == 0 {
-		return b.sequence(f, g)
-	}
-	if len(open) > 8 {
-		return b.replace(f, g)
-	}
 	out := b.sequence(f, g)
+	// In out the packets of an open leaf still end in it or have not been looked
+	// at: they are told by f.
+	if len(open) > 8 {
+		for _, at := range b.split(f, func(l node) bool { return slices.Contains(open, l) }) {
+			out = b.choose(at.where, b.substitute(g, at.leaf), out)
+		}
+		return out
+	}
 	for _, l := range open {
-		// In out the packets of l still end in l or have not been looked at:
-		// they are told by f.
 		out = b.choose(b.is(f, l), b.substitute(g, l), out)
 	}
 	return out
@@ -385,23 +403,4 @@ func (b *builder) sequence(f, g node) node {
 	g0, g1 := b.cofactors(g, level)
 	lo := b.sequence(f0, g0)
 	return b.remember(opSequence, f, g, 0, b.make(level, lo, b.sequence(f1, g1)))
-}
-
-// replace is then for an f of many effects.
-func (b *builder) replace(f, g node) node {
-	if f.leaf() {
-		if f != passOn && b.leafAt(f).kind == continues {
-			return b.substitute(g, f)
-		}
-		if f == passOn {
-			return g
-		}
-		return f
-	}
-	if r, ok := b.lookup(opReplace, f, g, 0); ok {
-		return r
-	}
-	br := b.nodes[f]
-	lo := b.replace(br.lo, g)
-	return b.remember(opReplace, f, g, 0, b.choose(b.variable(br.level), b.replace(br.hi, g), lo))
 }

@@ -8,6 +8,7 @@ type part struct {
 	*group
 	// where are its packets, first those that the first rules decide over.
 	where, first node
+	some         []node // of where, in pieces
 	oldBy, newBy []int32
 	boxes        []Box // as far as known
 	cut          bool
@@ -23,7 +24,7 @@ type part struct {
 // parts finds the rules that decide over the packets of groups, on both sides.
 func (d *differ) parts(j Journey, groups []*group) []*part {
 	var out []*part
-	cares := d.cares[0]
+	care, cares := d.care, d.cares[0]
 	for _, what := range []asking{askVerdict, askChange} {
 		domain, label := falseNode, falseNode
 		for _, g := range groups {
@@ -35,12 +36,13 @@ func (d *differ) parts(j Journey, groups []*group) []*part {
 		if domain == falseNode {
 			continue
 		}
-		d.ask(askOutcome, domain, cares)
+		near := d.narrowed(care, domain)
+		d.ask(askOutcome, near, cares)
 		old, new := d.runsOf(d.old, j, domain), d.runsOf(d.new, j, domain)
 		d.inRuns = old != nil && new != nil
-		d.ask(what, domain, cares)
+		d.ask(what, near, cares)
 		f, g := d.journey(d.old, j, domain), d.journey(d.new, j, domain)
-		for _, at := range d.split(d.join(f, g, label), map[node][]slice{}) {
+		for _, at := range d.split(d.join(f, g, label), anyLeaf) {
 			by := d.leafAt(at.leaf).by
 			p := &part{group: groups[by[2]], where: at.where, first: at.where}
 			p.oldBy, p.newBy = decidersOf(by[0]), decidersOf(by[1])

@@ -8,9 +8,8 @@ import (
 // prepare makes the builder of two programs of one universe.
 func prepare(ctx context.Context, limit int, u *universe, programs ...*program) *builder {
 	b := &builder{
-		store: newStore(ctx, limit), u: u, meets: meetsNAT(u.v6), care: trueNode,
-		made: map[madeKey]node{}, chains: map[chainKey]node{}, leafOf: map[leaf]node{}, effOf: map[effect]int32{},
-		deciders: make([]decider, 1), deciderOf: map[decider]int32{},
+		store: newStore(ctx, limit), terminals: newTerminals(), u: u, meets: meetsNAT(u.v6),
+		made: map[madeKey]node{}, chains: map[chainKey]node{},
 	}
 	b.sourceSeen = seesSource(programs...)
 	c := &collector{v6: u.v6, seen: map[*condition]bool{}}

@@ -44,8 +44,10 @@ type chain struct {
 }
 
 type rule struct {
-	chain  *chain
-	index  int // from 0
+	chain *chain
+	index int // from 0
+	// run is the index of the first of its neighbours that do the same.
+	run    int
 	source *ruleset.Rule
 	fits   *condition
 	action action
@@ -117,6 +119,11 @@ func (p *program) table(r *reader, shared *specs, key tableKey, t *ruleset.Table
 		for j := range c.rules {
 			if err := p.rule(r, shared, c, j, &t.Chains[i].Rules[j], names); err != nil {
 				return nil, err
+			}
+			if x := &c.rules[j]; j > 0 && c.rules[j-1].action == x.action {
+				x.run = c.rules[j-1].run
+			} else {
+				x.run = j
 			}
 		}
 	}

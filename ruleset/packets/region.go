@@ -63,10 +63,9 @@ func (r *Region) Conditions() []Condition {
 	return out
 }
 
-// regions returns the groups by the rules that decide, as reported.
-func (d *differ) regions(j Journey, groups []*group) ([]Region, bool) {
-	domain := d.domain(possible(j, d.u, d.old.native || d.new.native, d.stateful))
-	parts := d.reckoned(d.neighbours(d.merge(d.parts(j, groups)), domain))
+// regions returns parts as reported.
+func (d *differ) regions(j Journey, parts []*part, domain node) ([]Region, bool) {
+	parts = d.reckoned(d.neighbours(d.merge(parts), domain))
 	slices.SortStableFunc(parts, func(a, b *part) int {
 		return cmp.Or(slices.Index(changeOrder, a.kind)-slices.Index(changeOrder, b.kind),
 			d.compareSteps(a.newBy, b.newBy), d.compareSteps(a.oldBy, b.oldBy), cmp.Compare(a.group.key, b.group.key))

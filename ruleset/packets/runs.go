@@ -1,5 +1,7 @@
 package packets
 
+import "slices"
+
 // runs tells apart the rules of a run, neighbours in the table filter that do
 // the same. The diagrams take them for one: a leaf for each of thousands of
 // rules would be a copy each of all that is asked below it.
@@ -63,11 +65,7 @@ func (d *differ) fitsFrom(r *runs, c *condition) node {
 	for _, a := range r.arrives {
 		n = d.or(n, d.and(a.where, d.preimage(f, a.leaf)))
 	}
-	for _, g := range hidden {
-		if fl := &d.fields[g]; fl.used && len(fl.levels) > 0 {
-			n = d.zero(n, fl.levels[0], fl.levels[len(fl.levels)-1])
-		}
-	}
+	n = d.arriving(n)
 	r.known[c] = n
 	return n
 }
@@ -108,10 +106,12 @@ func (d *differ) refine(r *runs, p *part, new bool) []*part {
 	var ids []int32
 	var where []node
 	rest := p.where
-	for i := x.rule.index; i < len(x.chain.rules) && x.chain.rules[i].action == x.rule.action && rest != falseNode; i++ {
+	near := d.close.of(x.chain, r.at)
+	first, _ := slices.BinarySearch(near, x.rule.index)
+	for _, i := range near[first:] {
 		ru := &x.chain.rules[i]
-		if !d.close.near(ru.fits, r.at) {
-			continue
+		if rest == falseNode || ru.run != x.rule.run {
+			break
 		}
 		if hit := d.and(rest, d.fitsFrom(r, ru.fits)); hit != falseNode {
 			ids, where = append(ids, d.decider(x.chain, ru)), append(where, hit)

@@ -31,11 +31,10 @@ func (s *sketch) add(c *condition, at place) {
 	}
 }
 
-// apart says that no packet can be in both. Fields that rules change on the
-// way do not count.
-func (s *sketch) apart(t *sketch, changed *[fields]bool) bool {
-	for i, f := range sketched {
-		if s[i] != nil && t[i] != nil && !changed[f] && !overlap(s[i], t[i]) {
+// apart says that no packet can be in both.
+func (s *sketch) apart(t *sketch) bool {
+	for i := range s {
+		if s[i] != nil && t[i] != nil && !overlap(s[i], t[i]) {
 			return true
 		}
 	}
@@ -56,46 +55,100 @@ func overlap(a, b spans) bool {
 	return false
 }
 
-// neighbours is which rules can touch what changed.
-type neighbours struct {
-	// all says that every rule may.
-	all     bool
-	list    []sketch
-	changed [fields]bool
-	known   map[madeKey]bool
+// outline is a sketch and, side by side for speed, the span of what it wants of
+// each of the most telling fields.
+type outline struct {
+	hull  [3]span
+	whole sketch
 }
 
-// maxNeighbours is how many changed rules each rule is held to before all count:
-// that takes the one number times the other.
-const maxNeighbours = 4096
-
-func (n *neighbours) add(c *condition, at place) {
-	if n.all {
-		return
-	}
-	if len(n.list) == maxNeighbours {
-		n.all, n.list = true, nil
-		return
-	}
-	n.list = append(n.list, sketchOf(c, at))
-}
-
-// near says whether a rule of that condition can touch what changed.
-func (n *neighbours) near(c *condition, at place) bool {
-	if n == nil || n.all {
-		return true
-	}
-	key := madeKey{c, at}
-	if near, ok := n.known[key]; ok {
-		return near
-	}
-	s, near := sketchOf(c, at), false
-	for i := range n.list {
-		if !s.apart(&n.list[i], &n.changed) {
-			near = true
-			break
+func newOutline(s sketch) outline {
+	o := outline{whole: s}
+	for i := range o.hull {
+		o.hull[i] = span{high: ones(128)}
+		if s := o.whole[i]; s != nil {
+			o.hull[i] = span{s[0].low, s[len(s)-1].high}
 		}
 	}
-	n.known[key] = near
-	return near
+	return o
+}
+
+// near says that a packet may be in both.
+func (o *outline) near(p *outline) bool {
+	for i := range o.hull {
+		if a, b := &o.hull[i], &p.hull[i]; a.high.less(b.low) || b.high.less(a.low) {
+			return false
+		}
+	}
+	return !o.whole.apart(&p.whole)
+}
+
+// outlineOf is a superset of the packets in a diagram.
+func (d *differ) outlineOf(n node) *outline {
+	var s sketch
+	for i, f := range sketched {
+		fl := &d.fields[f]
+		if len(fl.levels) == 0 {
+			continue
+		}
+		switch may := d.project(n, f); {
+		case may == trueNode:
+		case !fl.raw:
+			s[i] = d.values(f, may)
+		default:
+			s[i], _ = d.rawValues(f, may)
+		}
+	}
+	o := newOutline(s)
+	return &o
+}
+
+// outlines are those of chains' rules at a place, made once for all pieces.
+type outlines map[chainKey][]outline
+
+func (m outlines) of(c *chain, at place) []outline {
+	key := chainKey{c, place{in: at.in, out: at.out}}
+	list, ok := m[key]
+	if !ok {
+		list = make([]outline, len(c.rules))
+		for i := range list {
+			list[i] = newOutline(sketchOf(c.rules[i].fits, at))
+		}
+		m[key] = list
+	}
+	return list
+}
+
+// neighbours is which rules can touch a piece.
+type neighbours struct {
+	at map[place][]being
+	outlines
+	known map[chainKey][]int
+}
+
+// of returns the places of a chain's rules that can touch the piece, from 0.
+func (n *neighbours) of(c *chain, at place) []int {
+	if n == nil {
+		out := make([]int, len(c.rules))
+		for i := range out {
+			out[i] = i
+		}
+		return out
+	}
+	key := chainKey{c, at}
+	if known, ok := n.known[key]; ok {
+		return known
+	}
+	var out []int
+	list := n.outlines.of(c, at)
+	for i := range list {
+		for _, b := range n.at[at] {
+			if list[i].near(b.outline) {
+				out = append(out, i)
+				break
+			}
+		}
+	}
+	n.known[key] = out
+	return out
 }

@@ -84,11 +84,12 @@ func TestExceptIsExact(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d := &differ{builder: prepare(context.Background(), 6_000_000, u, a, b), old: a, new: b, names: names, stateful: true}
-		d.opts.defaults()
+		var opts Options
+		opts.defaults()
+		d := newDiffer(prepare(context.Background(), opts.MaxNodes, u, a, b), a, b, opts)
 		for _, j := range Journeys {
 			domain := d.domain(possible(j, u, false, true))
-			d.ask(askOutcome, domain, nil)
+			d.ask(askOutcome, nil, nil)
 			for _, g := range d.groups(d.journey(a, j, domain), d.journey(b, j, domain)) {
 				whole, left, ok := d.exceptCubes(g.where, domain, i%4 < 2)
 				if !ok {
