@@ -28,6 +28,11 @@ func (d *differ) forget(n node, changed *[fields]bool) node {
 	for _, f := range hidden {
 		changed[f] = true
 	}
+	if len(d.u.translations) > 1 || len(d.u.sources) > 1 {
+		// An unknown is another one behind each translation: which of them holds
+		// is no small diagram without the translation.
+		n = d.whatever(n)
+	}
 	for f := range fields {
 		if !changed[f] {
 			continue

@@ -163,6 +163,21 @@ func (s *store) walk() func(node) bool {
 	}
 }
 
+// larger says whether a diagram has more than so many nodes.
+func (s *store) larger(n node, size int) bool {
+	seen := s.walk()
+	stack := []node{n}
+	for len(stack) > 0 && size >= 0 {
+		n := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
+		if !n.leaf() && seen(n) {
+			size--
+			stack = append(stack, s.nodes[n].lo, s.nodes[n].hi)
+		}
+	}
+	return size < 0
+}
+
 // tick ends the work when the context does.
 func (s *store) tick() {
 	if s.steps++; s.steps&0xffff == 0 {

@@ -73,6 +73,14 @@ func (f *found) all(d *differ) []*part {
 		}
 		byKey[key], out = p, append(out, p)
 	}
+	if d.fields[fieldState].used {
+		// A region is told by its first part: new connections say more of a rule
+		// than what comes after them.
+		fresh := d.exactly(fieldState, number(stateNew))
+		slices.SortStableFunc(out, func(p, q *part) int {
+			return before(d.and(p.where, fresh) == falseNode) - before(d.and(q.where, fresh) == falseNode)
+		})
+	}
 	return d.runsAsOne(d.runsAsOne(out, false), true)
 }
 

@@ -70,7 +70,7 @@ func (d *differ) makers(p *passage) {
 			}
 		}
 	}
-	p.changes = d.forget(d.orAll(fits), &p.changed)
+	p.changes = d.roughly(d.forget(d.orAll(fits), &p.changed))
 	known := map[effect]int{}
 	for _, r := range translating {
 		e := &r.action.effect
@@ -83,9 +83,33 @@ func (d *differ) makers(p *passage) {
 			p.translators = append(p.translators, t)
 		}
 		t := &p.translators[k]
-		t.fits = d.or(t.fits, d.forget(d.fits(r.fits, p.place), &p.changed))
+		t.fits = d.or(t.fits, d.roughly(d.forget(d.fits(r.fits, p.place), &p.changed)))
 	}
 }
+
+// whatever widens a diagram until it asks for no unknown.
+func (d *differ) whatever(n node) node {
+	if k := len(d.atoms); k > 0 { // their levels are the last ones, in a row
+		return d.exists(n, d.atoms[0], d.atoms[k-1])
+	}
+	return n
+}
+
+// roughly widens a diagram that is to be met with those of all suspects, each
+// on its own: it asks for no unknown, and where it is large for nothing.
+func (d *differ) roughly(n node) node {
+	if n = d.whatever(n); d.larger(n, maxMaker) {
+		return trueNode
+	}
+	return n
+}
+
+// maxCare is how large a diagram of what packets may be at a place is at most:
+// what it saves is less than what it costs then.
+const maxCare = 1 << 16
+
+// maxMaker is how many nodes are too many to be met with each suspect.
+const maxMaker = 2000
 
 // within widens packets at a hook by those that its rules may make of them, or
 // them of.
@@ -98,10 +122,24 @@ func (d *differ) within(n node, p *passage) node {
 
 // before is where packets come from that are in n behind a hook.
 func (d *differ) before(n node, p *passage) node {
+	most := maxMaker
+	for d.larger(n, most) {
+		most *= 2
+	}
 	out := n
 	for i := range p.translators {
 		t := &p.translators[i]
 		out = d.or(out, d.and(t.fits, d.preimage(n, t.leaf)))
+		if d.larger(out, most+maxMaker) {
+			var changed [fields]bool
+			for i := range p.translators {
+				for f, yes := range p.translators[i].changed {
+					changed[f] = changed[f] || yes
+				}
+			}
+			out = d.or(n, d.forget(n, &changed))
+			break
+		}
 	}
 	return d.within(out, p)
 }
@@ -114,6 +152,9 @@ func (d *differ) behind(n node, p *passage) node {
 		t := &p.translators[i]
 		if hit := d.and(t.fits, n); hit != falseNode {
 			out = d.or(out, d.image(hit, t))
+		}
+		if d.larger(out, maxCare) {
+			return trueNode
 		}
 	}
 	return out
