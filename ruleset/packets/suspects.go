@@ -16,7 +16,7 @@ func (d *differ) suspects(way []passage) []node {
 			out[i] = d.before(out[i], p)
 		}
 		for i := range p.old.chains {
-			for _, n := range d.spot(p.old.chains[i], p.new.chains[i], p.place) {
+			for _, n := range d.spot(p.old.chains[i], p.new.chains[i], p) {
 				out = append(out, d.within(n, p))
 			}
 		}
@@ -26,7 +26,8 @@ func (d *differ) suspects(way []passage) []node {
 
 // spot is where a chain of one side and its like on the other can differ,
 // at a hook, in what a packet is by then.
-func (d *differ) spot(old, new *chain, at place) []node {
+func (d *differ) spot(old, new *chain, p *passage) []node {
+	at := p.place
 	switch {
 	case old == nil && new == nil:
 		return nil
@@ -61,7 +62,7 @@ func (d *differ) spot(old, new *chain, at place) []node {
 		}
 		x, y := &old.rules[i], &new.rules[j]
 		i++
-		if list = append(list, d.pairSpot(x, y, at)...); len(list) > maxSuspects {
+		if list = append(list, d.pairSpot(x, y, p)...); len(list) > maxSuspects {
 			list = []node{d.orAll(list)}
 		}
 	}
@@ -81,7 +82,8 @@ func (d *differ) anyRule(c *chain, chosen func(int) bool, at place) []node {
 }
 
 // pairSpot is where a rule that stands on both sides can do different things.
-func (d *differ) pairSpot(x, y *rule, at place) []node {
+func (d *differ) pairSpot(x, y *rule, p *passage) []node {
+	at := p.place
 	var list []node
 	if x.fits != y.fits {
 		f, g := d.fits(x.fits, at), d.fits(y.fits, at)
@@ -93,8 +95,14 @@ func (d *differ) pairSpot(x, y *rule, at place) []node {
 		return append(list, d.fits(y.fits, at))
 	}
 	if k := y.action.kind; k == jump || k == jumpAway {
-		for _, n := range d.spot(x.chain.table.chains[x.action.chain], y.chain.table.chains[y.action.chain], at) {
-			if n = d.and(n, d.fits(y.fits, at)); n != falseNode && !slices.Contains(list, n) {
+		inside := d.spot(x.chain.table.chains[x.action.chain], y.chain.table.chains[y.action.chain], p)
+		if len(inside) == 0 {
+			return list
+		}
+		// Rules inside may have changed what the jump asked for.
+		led := d.within(d.fits(y.fits, at), p)
+		for _, n := range inside {
+			if n = d.and(n, led); n != falseNode && !slices.Contains(list, n) {
 				list = append(list, n)
 			}
 		}
