@@ -84,6 +84,7 @@ func BenchmarkDiff(b *testing.B) {
 		}{
 			{"one-percent", old, benchSnapshot(b, "DROP", edited(rules, 1, 2))},
 			{"serving", snapshot(b, ruleset.IPTables, serving(rules)), snapshot(b, ruleset.IPTables, serving(edited(rules, 1, 2)))},
+			{"twenty", old, benchSnapshot(b, "DROP", edited(rules, 2000/float64(n), 2))},
 			{"policy", old, benchSnapshot(b, "ACCEPT", rules)},
 		} {
 			if c.name == "policy" && n > 5000 {

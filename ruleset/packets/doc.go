@@ -32,8 +32,14 @@
 // rules of both snapshots tell apart cut each field into classes, and the
 // diagram branches on the bits of a class's number: with 5,000 rules an address
 // has 14 bits, in IPv6 as in IPv4. A chain is the sequence of its rules, put
-// together in halves, and a diagram as well; only packets that a changed rule
-// can touch are followed at all.
+// together in halves, and a diagram as well.
+//
+// A comparison looks at the packets of each changed rule on their own: they are
+// followed back through the marks and translations before it to what they are
+// when they come in, and on through both snapshots, where few rules are near
+// them. Together they would be a diagram that holds, for each destination of any
+// changed rule, a copy of what packets to it can meet; apart they are small, and
+// the memory of one is that of the next.
 //
 // The choice was measured. A kept library of binary decision diagrams
 // (github.com/dalzilio/rudd) over the 104 bits of the header takes 0.9 s and
