@@ -130,21 +130,21 @@ func (d *differ) near(p *piece) *neighbours {
 	return &neighbours{at: p.at, outlines: d.outlines, known: map[chainKey][]int{}}
 }
 
-// fork returns a differ of the same programs with a store of its own for one
-// piece.
-func (d *differ) fork(p *piece) *differ {
+// fork returns a differ of the same programs with a store of its own, which is
+// that of the one before.
+func (d *differ) fork(near *neighbours) (*differ, *copier) {
 	out, b := *d, *d.builder
 	d.scratch.reset(d.store.limit - len(d.store.nodes))
 	b.store = d.scratch
 	b.made, b.chains, b.changes = map[madeKey]node{}, map[chainKey]node{}, nil
-	b.close = d.near(p)
+	b.close = near
 	out.builder = &b
-	return &out
+	return &out, &copier{d.store, b.store, map[node]node{}}
 }
 
 // reset empties a store.
 func (s *store) reset(limit int) {
-	const keep = 1 << 16
+	const keep = 1 << 18
 	if len(s.table) > keep {
 		*s = *newStore(s.ctx, limit)
 		return
@@ -178,8 +178,7 @@ func (c *copier) node(n node) node {
 
 // look finds the packets of a piece whose fate changed, and which rules decide.
 func (d *differ) look(j Journey, p *piece, f *found) {
-	w := d.fork(p)
-	in := copier{d.store, w.store, map[node]node{}}
+	w, in := d.fork(d.near(p))
 	domain := in.node(p.where)
 	care := map[place]node{}
 	for at, list := range p.at {

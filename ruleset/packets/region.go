@@ -76,47 +76,71 @@ func (d *differ) regions(j Journey, parts []*part, domain node) ([]Region, bool)
 	}
 	regions := make([]Region, 0, len(parts))
 	for _, p := range parts {
-		r := Region{Journey: j, Family: d.new.family, Change: p.kind}
-		if p.boxes == nil {
-			p.boxes, p.cut = d.boxes(p.where, domain)
-		}
-		r.Boxes, r.Cut = p.boxes, p.cut
-		if r.words = d.telling(p.where, domain, r.Boxes, r.Cut); p.rate != nil {
-			boxes, cut := d.boxes(p.whole, domain)
-			r.words = d.telling(p.whole, domain, boxes, cut)
-		}
-		var exactly node
-		r.Example, exactly = d.example(j, p.first)
-		var old, new []Outcome
-		for _, f := range p.group.fates {
-			if d.and(p.where, f.where) != falseNode {
-				old, new = append(old, f.old), append(new, f.new)
-			}
-			if d.and(exactly, f.where) != falseNode {
-				r.ExampleOld, r.ExampleNew = f.old, f.new
-			}
-		}
-		if p.kind == Other {
-			r.Example = d.telltale(j, r.Example)
-		}
-		r.Old, r.New = together(old), together(new)
-		if p.kind == Other {
-			r.Old.Partly, r.New.Partly = nil, nil
-		}
-		if p.rate != nil {
-			r.Old, r.New = d.reckonedFates(p)
-		}
-		r.OldRules, r.NewRules = d.steps(p.oldBy), d.steps(p.newBy)
-		if r.OldRules == nil {
-			r.OldRules = d.old.deciding(j, r.Example)
-		}
-		if r.NewRules == nil {
-			r.NewRules = d.new.deciding(j, r.Example)
-		}
-		r.Turn = d.turn(j, &r)
-		regions = append(regions, r)
+		// What the words for one take is of no use to the next.
+		w, in := d.fork(nil)
+		regions = append(regions, w.region(j, d.moved(p, in), in.node(domain)))
 	}
 	return regions, cut
+}
+
+// moved is a part in another store, with its own share of the group's fates.
+func (d *differ) moved(p *part, to *copier) *part {
+	q, g := *p, *p.group
+	q.group, g.fates = &g, nil
+	for _, f := range p.group.fates {
+		if n := d.and(p.where, f.where); n != falseNode {
+			f.where = to.node(n)
+			g.fates = append(g.fates, f)
+		}
+	}
+	q.where, q.first = to.node(p.where), to.node(p.first)
+	if p.rate != nil {
+		q.whole, q.half = to.node(p.whole), to.node(p.half)
+	}
+	return &q
+}
+
+// region is a part as reported.
+func (d *differ) region(j Journey, p *part, domain node) Region {
+	r := Region{Journey: j, Family: d.new.family, Change: p.kind}
+	if p.boxes == nil {
+		p.boxes, p.cut = d.boxes(p.where, domain)
+	}
+	r.Boxes, r.Cut = p.boxes, p.cut
+	if r.words = d.telling(p.where, domain, r.Boxes, r.Cut); p.rate != nil {
+		boxes, cut := d.boxes(p.whole, domain)
+		r.words = d.telling(p.whole, domain, boxes, cut)
+	}
+	var exactly node
+	r.Example, exactly = d.example(j, p.first)
+	var old, new []Outcome
+	for _, f := range p.group.fates {
+		if d.and(p.where, f.where) != falseNode {
+			old, new = append(old, f.old), append(new, f.new)
+		}
+		if d.and(exactly, f.where) != falseNode {
+			r.ExampleOld, r.ExampleNew = f.old, f.new
+		}
+	}
+	if p.kind == Other {
+		r.Example = d.telltale(j, r.Example)
+	}
+	r.Old, r.New = together(old), together(new)
+	if p.kind == Other {
+		r.Old.Partly, r.New.Partly = nil, nil
+	}
+	if p.rate != nil {
+		r.Old, r.New = d.reckonedFates(p)
+	}
+	r.OldRules, r.NewRules = d.steps(p.oldBy), d.steps(p.newBy)
+	if r.OldRules == nil {
+		r.OldRules = d.old.deciding(j, r.Example)
+	}
+	if r.NewRules == nil {
+		r.NewRules = d.new.deciding(j, r.Example)
+	}
+	r.Turn = d.turn(j, &r)
+	return r
 }
 
 // telltale returns the example with a mark by which the two outcomes differ,
