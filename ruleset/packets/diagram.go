@@ -178,6 +178,20 @@ func (s *store) larger(n node, size int) bool {
 	return size < 0
 }
 
+// support returns the levels that a diagram asks for.
+func (s *store) support(n node) map[int32]bool {
+	out, seen := map[int32]bool{}, s.walk()
+	for stack := []node{n}; len(stack) > 0; {
+		n := stack[len(stack)-1]
+		if stack = stack[:len(stack)-1]; !n.leaf() && seen(n) {
+			b := &s.nodes[n]
+			out[b.level] = true
+			stack = append(stack, b.lo, b.hi)
+		}
+	}
+	return out
+}
+
 // tick ends the work when the context does.
 func (s *store) tick() {
 	if s.steps++; s.steps&0xffff == 0 {

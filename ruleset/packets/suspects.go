@@ -5,6 +5,10 @@ import "slices"
 // maxSuspects is how many reasons for packets to be suspect are held apart.
 const maxSuspects = 1 << 15
 
+// manySuspects is how many the jumps of one chain to another one may make of
+// what changed there: where many lead to it, that is fewer for each.
+const manySuspects = 1 << 11
+
 // suspects are the packets that the two sides can treat in two ways, as they
 // are when they come in: for each rule on one side only those that fit it,
 // wherever it stands, or that a rule before it can make such packets of.
@@ -52,6 +56,10 @@ func (d *differ) spot(old, new *chain, p *passage) []node {
 	if old.base && old.policy.kind != new.policy.kind {
 		list = []node{trueNode}
 	}
+	led := map[string]int{} // how many rules lead to a chain
+	for j := range new.rules {
+		led[new.rules[j].action.chain]++
+	}
 	i := 0
 	for j := range new.rules {
 		if ca.new[j] {
@@ -62,8 +70,9 @@ func (d *differ) spot(old, new *chain, p *passage) []node {
 		}
 		x, y := &old.rules[i], &new.rules[j]
 		i++
-		if list = append(list, d.pairSpot(x, y, p)...); len(list) > maxSuspects {
-			list = []node{d.orAll(list)}
+		most := max(1, manySuspects/led[y.action.chain])
+		if list = append(list, d.pairSpot(x, y, p, most)...); len(list) > maxSuspects {
+			list = d.lumped(list, manySuspects)
 		}
 	}
 	d.spots[key] = list
@@ -81,8 +90,21 @@ func (d *differ) anyRule(c *chain, chosen func(int) bool, at place) []node {
 	return list
 }
 
-// pairSpot is where a rule that stands on both sides can do different things.
-func (d *differ) pairSpot(x, y *rule, p *passage) []node {
+// lumped joins neighbours of a list that is longer than so many.
+func (d *differ) lumped(list []node, most int) []node {
+	if len(list) <= most {
+		return list
+	}
+	var out []node
+	for some := range slices.Chunk(list, (len(list)+most-1)/most) {
+		out = append(out, d.orAll(some))
+	}
+	return out
+}
+
+// pairSpot is where a rule that stands on both sides can do different things,
+// in no more than so many reasons if it is a jump.
+func (d *differ) pairSpot(x, y *rule, p *passage, most int) []node {
 	at := p.place
 	var list []node
 	if x.fits != y.fits {
@@ -101,7 +123,7 @@ func (d *differ) pairSpot(x, y *rule, p *passage) []node {
 		}
 		// Rules inside may have changed what the jump asked for.
 		led := d.within(d.fits(y.fits, at), p)
-		for _, n := range inside {
+		for _, n := range d.lumped(inside, most) {
 			if n = d.and(n, led); n != falseNode && !slices.Contains(list, n) {
 				list = append(list, n)
 			}

@@ -164,7 +164,11 @@ func (d *differ) hull(inside, domain node, allProtocols bool) cube {
 			whole.fields[f] = n
 		}
 	}
+	asked := d.support(inside)
 	for a, level := range d.atoms {
+		if !asked[level] {
+			continue // it may be either
+		}
 		v := d.variable(level)
 		for _, v := range []node{v, d.not(v)} {
 			if d.less(inside, v) == falseNode && d.less(domain, v) != falseNode {
