@@ -105,8 +105,9 @@ func checkRound(t *testing.T, g *generator, sets, name string) int {
 			if !in && slices.ContainsFunc(report.Regions, func(r Region) bool { return r.Journey == j && r.Cut }) {
 				continue // not all boxes are told
 			}
-			// A mark is told as it is changed, also where it is so already.
-			if in != !same && !(in && same && a.String() != b.String()) {
+			// A mark is told as it is changed, also where it is so already; one
+			// that is not followed may be another for what it was before.
+			if in != !same && !(in && same && (a.String() != b.String() || strings.Contains(a.String(), "not followed"))) {
 				t.Errorf("%s: %s %+v\nold: %s %v\nnew: %s %v\nin a region: %v\n%s\n%s\n%s", name, j, q, a, pathA, b, pathB, in, dumpText(tables), dumpText(changed), sets)
 				for _, r := range report.Regions {
 					t.Logf("%s %s: %s → %s", r.Journey, r.Words(), r.Old, r.New)
