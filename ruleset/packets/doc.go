@@ -71,5 +71,7 @@
 // two rules lead to, is one unknown; a packet that comes in by lo was tracked
 // when it was sent, which NOTRACK in PREROUTING does not undo. A mark that a shift
 // of CONNMARK, HMARK or SET --map-mark makes is told as a remark, and each rule's
-// test of it is an unknown; so is that of one that CONNMARK gives a template.
+// test of it is an unknown; so is that of one that CONNMARK gives a template. Of a
+// mark that is made so and then set in part it may say of some of its bits that
+// nobody knows them.
 package packets

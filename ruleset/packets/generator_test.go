@@ -322,7 +322,7 @@ func (g *generator) target(table, chain, proto string, jumps []string) string {
 		if g.v6 {
 			hl = strings.NewReplacer("TTL", "HL", "ttl", "hl").Replace(hl)
 		}
-		if g.atoms && g.chance(8) {
+		if g.atoms && !g.changing && g.chance(8) {
 			return pick(g, "-j HMARK --hmark-src-prefix 32 --hmark-dst-prefix 32 --hmark-rnd 0x00000007 --hmark-mod 4 --hmark-offset 1", "-j CONNMARK --save-mark --nfmask 0xffffffff --ctmask 0xffffffff --left-shift-mark 1",
 				"-j CONNMARK --restore-mark --nfmask 0xffffffff --ctmask 0xffffffff --right-shift-mark 1", "-j SET --map-set m0 src --map-mark")
 		}
